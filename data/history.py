@@ -1,0 +1,99 @@
+"""Histories of users as flat arrays: what towers train on and what searches exclude."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from aisle.data.ids import Ids, Rows
+from aisle.data.schema import KINDS, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """Item events of all users, oldest first, in compressed sparse rows.
+
+    User `u` owns the slice `offsets[u]:offsets[u + 1]` of the event arrays. Searches, which name no item,
+    are not in here.
+
+    Attributes:
+        offsets: int64 (n_users + 1).
+        items: item rows, int64 (n_events).
+        kinds: positions in `KINDS`, int8 (n_events).
+        times: microseconds since 1970, or the position where only the order is known, int64 (n_events).
+        ratings: stars, float32 (n_events), NaN where there are none.
+    """
+
+    offsets: Rows
+    items: Rows
+    kinds: NDArray[np.int8]
+    times: Rows
+    ratings: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, events: pl.LazyFrame | pl.DataFrame, users: Ids, items: Ids, kinds: Sequence[Kind] = KINDS
+    ) -> "Histories":
+        """Histories of `users` in `events`; events of other users, kinds or items are left out.
+
+        Order: time (or position), then the order of the rows in `events`.
+        """
+        chosen = events.lazy().filter(pl.col("item_id").is_not_null(), pl.col("kind").cast(pl.String).is_in(kinds))
+        frame = (
+            chosen.select(
+                user=users.code("user_id"),
+                item=items.code("item_id"),
+                kind=pl.col("kind").to_physical().cast(pl.Int8),
+                time=event_time(),
+                rating=pl.col("rating").cast(pl.Float32).fill_null(float("nan")),
+            )
+            .drop_nulls(["user", "item"])
+            .collect()
+            .sort("user", "time", maintain_order=True)
+        )
+        counts = np.bincount(frame["user"].to_numpy(), minlength=len(users))
+        return cls(
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            items=frame["item"].to_numpy(),
+            kinds=frame["kind"].to_numpy(),
+            times=frame["time"].to_numpy(),
+            ratings=frame["rating"].to_numpy(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Rows:
+        """Events per user, int64 (n_users)."""
+        return np.diff(self.offsets)
+
+    def items_of(self, user_row: int) -> Rows:
+        """Item rows of one user, oldest first (a view)."""
+        return self.items[self.offsets[user_row] : self.offsets[user_row + 1]]
+
+    def seen(self, user_rows: Rows) -> list[Rows]:
+        """Distinct item rows that each of `user_rows` had an event with."""
+        return [np.unique(self.items_of(int(row))) for row in user_rows]
+
+    def merge_repeats(self) -> "Histories":
+        """Runs of events on one item (a look, a cart, a purchase) become one event of the strongest kind.
+
+        The time and the rating are those of the run's last event.
+        """
+        owner = np.repeat(np.arange(len(self)), self.lengths)
+        starts = np.ones(len(self.items), bool)
+        starts[1:] = (self.items[1:] != self.items[:-1]) | (owner[1:] != owner[:-1])
+        first = np.flatnonzero(starts)
+        last = np.append(first[1:], len(self.items)) - 1 if len(first) else first
+        kinds = np.maximum.reduceat(self.kinds, first) if len(first) else self.kinds
+        counts = np.bincount(owner[first], minlength=len(self))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Histories(offsets, self.items[first], kinds, self.times[last], self.ratings[last])
+
+
+def event_time() -> pl.Expr:
+    """Sort key of an event, Int64: microseconds since 1970, else its position in the user's history."""
+    return pl.coalesce(pl.col("timestamp").dt.timestamp("us"), pl.col("position")).fill_null(0)

@@ -1,0 +1,1 @@
+"""Metrics, baselines, comparisons and reports over runs of any recommender."""

@@ -1,0 +1,1 @@
+"""Vectors, ids and nearest neighbours."""

@@ -1,0 +1,1 @@
+"""Reordering of retrieved candidates."""

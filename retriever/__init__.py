@@ -1,0 +1,1 @@
+"""The two towers: encoders, losses, training and embedding jobs."""
