@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from aisle.data.ids import Ids, Rows
-from aisle.data.schema import KINDS, Kind
+from aisle.data.schema import KINDS, Kind, of_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Histories:
 
         Order: time (or position), then the order of the rows in `events`.
         """
-        chosen = events.lazy().filter(pl.col("item_id").is_not_null(), pl.col("kind").cast(pl.String).is_in(kinds))
+        chosen = events.lazy().filter(pl.col("item_id").is_not_null(), of_kinds(kinds))
         frame = (
             chosen.select(
                 user=users.code("user_id"),

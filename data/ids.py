@@ -60,4 +60,8 @@ class Ids:
     def code(self, column: str) -> pl.Expr:
         """Expression that turns a column of ids into rows (Int64; null for unknown ids)."""
         rows = pl.Series(np.arange(len(self), dtype=np.int64))
-        return pl.col(column).cast(pl.String).replace_strict(self.values, rows, default=None, return_dtype=pl.Int64)
+        return (
+            pl.col(column)
+            .cast(pl.String)
+            .replace_strict(self.values, rows, default=None, return_dtype=pl.Int64)
+        )

@@ -12,10 +12,14 @@ import polars as pl
 from aisle.data.errors import InputError
 from aisle.data.history import Histories
 from aisle.data.ids import Ids
-from aisle.data.schema import Kind
+from aisle.data.schema import Kind, of_kinds
 
 Part = Literal["train", "validation", "test"]
-BEFORE: dict[Part, tuple[Part, ...]] = {"train": (), "validation": ("train",), "test": ("train", "validation")}
+BEFORE: dict[Part, tuple[Part, ...]] = {
+    "train": (),
+    "validation": ("train",),
+    "test": ("train", "validation"),
+}
 """The parts that are past when a part is predicted."""
 
 
@@ -84,5 +88,5 @@ class Prepared:
 
     def truth(self, part: Part) -> pl.DataFrame:
         """Relevant items of `part`: distinct user_id, item_id, sorted."""
-        targets = self.events(part).filter(pl.col("kind").cast(pl.String).is_in(self.target_kinds))
+        targets = self.events(part).filter(of_kinds(self.target_kinds))
         return targets.select("user_id", "item_id").unique().sort("user_id", "item_id").collect()

@@ -2,12 +2,19 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 T = TypeVar("T")
 
@@ -70,7 +77,7 @@ def meter(what: str, total: float | None = None) -> Iterator[Meter]:
 
 def track(values: Iterable[T], what: str, total: float | None = None) -> Iterator[T]:
     """Pass `values` through, counting them."""
-    if total is None and hasattr(values, "__len__"):
+    if total is None and isinstance(values, Sized):
         total = len(values)
     with meter(what, total) as counter:
         for value in values:

@@ -28,6 +28,7 @@ events
     =============  ==============================  ======================================================
 """
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import polars as pl
@@ -69,3 +70,8 @@ EVENTS = pl.Schema(
         "quantity": pl.Float64(),
     }
 )
+
+
+def of_kinds(kinds: Iterable[Kind]) -> pl.Expr:
+    """Whether an event is of one of `kinds`."""
+    return pl.col("kind").cast(pl.String).is_in(list(kinds))
