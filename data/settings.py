@@ -92,14 +92,16 @@ class HistoryTemplates(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    view: tuple[str, ...] = Field(("viewed", "{item}"), description="a look at an item")
-    click: tuple[str, ...] = Field(("clicked", "{item}"), description="a click on an item")
-    cart: tuple[str, ...] = Field(("added to cart", "{item}"), description="an item put into the cart")
-    purchase: tuple[str, ...] = Field(("bought", "{item}"), description="an item bought")
-    review: tuple[str, ...] = Field(
-        ("reviewed", "{item}", "({rating} of 5 stars)", '"{text}"'), description="a review of an item"
+    view: tuple[str, ...] = Field(default=("viewed", "{item}"), description="a look at an item")
+    click: tuple[str, ...] = Field(default=("clicked", "{item}"), description="a click on an item")
+    cart: tuple[str, ...] = Field(
+        default=("added to cart", "{item}"), description="an item put into the cart"
     )
-    search: tuple[str, ...] = Field(("searched", '"{text}"'), description="a search")
+    purchase: tuple[str, ...] = Field(default=("bought", "{item}"), description="an item bought")
+    review: tuple[str, ...] = Field(
+        default=("reviewed", "{item}", "({rating} of 5 stars)", '"{text}"'), description="a review of an item"
+    )
+    search: tuple[str, ...] = Field(default=("searched", '"{text}"'), description="a search")
 
     @field_validator("*")
     @classmethod
@@ -117,33 +119,37 @@ class TextSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     item: tuple[str, ...] = Field(
-        ("{title}", "{brand}", "{categories}", "{description}", "{attributes}", "{reviews}"),
+        default=("{title}", "{brand}", "{categories}", "{description}", "{attributes}", "{reviews}"),
         description="parts of an item's text, from the fields title, brand, categories, description, "
         "attributes, attributes.<name>, price, reviews",
     )
-    item_separator: str = Field(". ", description="between the parts of an item's text")
+    item_separator: str = Field(default=". ", description="between the parts of an item's text")
     max_chars: int = Field(
-        1000, ge=1, description="longest text of an item, in characters; nothing behind it is even looked at"
+        default=1000,
+        ge=1,
+        description="longest text of an item, in characters; nothing behind it is even looked at",
     )
     category_levels: int = Field(
-        3, ge=1, description="levels of the category path to show, counted from the narrow end"
+        default=3, ge=1, description="levels of the category path to show, counted from the narrow end"
     )
-    category_separator: str = Field(" > ", description="between the levels of a category path")
-    max_attributes: int = Field(8, ge=0, description="most attributes to show")
-    attribute_chars: int = Field(80, ge=1, description="attributes with a longer value are not shown")
+    category_separator: str = Field(default=" > ", description="between the levels of a category path")
+    max_attributes: int = Field(default=8, ge=0, description="most attributes to show")
+    attribute_chars: int = Field(default=80, ge=1, description="attributes with a longer value are not shown")
     max_reviews: int = Field(
-        6, ge=0, description="most reviews to quote for an item that has neither title nor description"
+        default=6,
+        ge=0,
+        description="most reviews to quote for an item that has neither title nor description",
     )
     review_chars: int = Field(
-        160, ge=1, description="longest quotation of a review or a search, in characters"
+        default=160, ge=1, description="longest quotation of a review or a search, in characters"
     )
     history: HistoryTemplates = HistoryTemplates()
-    history_separator: str = Field("; ", description="between the events of a history")
+    history_separator: str = Field(default="; ", description="between the events of a history")
     history_item_chars: int = Field(
-        120, ge=1, description="longest text of an item within a history, in characters"
+        default=120, ge=1, description="longest text of an item within a history, in characters"
     )
     history_tokens: int = Field(
-        254, ge=1, description="longest text of a history, in tokens of the language model"
+        default=254, ge=1, description="longest text of a history, in tokens of the language model"
     )
 
     @field_validator("item")
@@ -159,10 +165,12 @@ def check_template(
     """Return the `parts` of a template unchanged.
 
     Raises:
-        ValueError: no field at all, or one that is neither `known` nor starts with `prefix`.
+        ValueError: an empty part, no field at all, or one that is neither `known` nor starts with `prefix`.
     """
     fields = []
     for part in parts:
+        if not part.strip():
+            raise ValueError("a template has no empty parts")
         for _, field, format_spec, conversion in Formatter().parse(part):
             if format_spec or conversion:
                 raise ValueError(f"{part!r}: fields are text already and take no format, write {{{field}}}")
