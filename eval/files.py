@@ -1,0 +1,133 @@
+"""Runs and truth as files: Parquet, and the plain text of TREC."""
+
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import ComputeError, PolarsError
+
+from aisle.data.errors import InputError
+
+TREC_ENDINGS = (".trec", ".run", ".qrels", ".txt")
+"""File endings read as TREC text; anything else is taken for Parquet."""
+
+RUN_FIELDS = ("user_id", "q0", "item_id", "rank", "score", "tag")
+TRUTH_FIELDS = ("user_id", "iteration", "item_id", "relevance")
+
+
+def read_run(path: Path) -> pl.DataFrame:
+    """A run from Parquet (columns: :mod:`aisle.eval.runs`) or TREC text (`user Q0 item rank score tag`).
+
+    The score decides the order, also in TREC text, whose ranks are not looked at (as in trec_eval).
+
+    Raises:
+        InputError: no such file, not of that format, or a line with another number of fields.
+    """
+    if _is_trec(path):
+        return _read_trec(path, RUN_FIELDS, "score").select("user_id", "item_id", "score")
+    return _read_parquet(path)
+
+
+def read_truth(path: Path) -> pl.DataFrame:
+    """Truth from Parquet (columns: :mod:`aisle.eval.runs`) or TREC qrels (`user iteration item relevance`).
+
+    Raises:
+        InputError: no such file, not of that format, or a line with another number of fields.
+    """
+    if _is_trec(path):
+        return _read_trec(path, TRUTH_FIELDS, "relevance").select("user_id", "item_id", "relevance")
+    return _read_parquet(path)
+
+
+def write_run(run: pl.DataFrame, path: Path, *, tag: str = "aisle") -> None:
+    """Write user_id, item_id, rank, score as Parquet, or as TREC text if `path` ends in one of `TREC_ENDINGS`.
+
+    Raises:
+        InputError: TREC text cannot hold an id with white space in it.
+    """
+    if not _is_trec(path):
+        run.write_parquet(path)
+        return
+    _no_white_space(run, path)
+    fields = ["user_id", pl.lit("Q0"), "item_id", "rank", "score", pl.lit(tag)]
+    _write_lines(run, fields, path)
+
+
+def write_truth(truth: pl.DataFrame, path: Path) -> None:
+    """Write user_id, item_id, relevance (1 where absent) as Parquet, or as TREC qrels by the file's ending.
+
+    Raises:
+        InputError: TREC text cannot hold an id with white space in it.
+    """
+    if not _is_trec(path):
+        truth.write_parquet(path)
+        return
+    _no_white_space(truth, path)
+    relevance: pl.Expr | str = "relevance" if "relevance" in truth.columns else pl.lit(1)
+    _write_lines(truth, ["user_id", pl.lit("0"), "item_id", relevance], path)
+
+
+def _is_trec(path: Path) -> bool:
+    return path.suffix in TREC_ENDINGS
+
+
+def _exists(path: Path) -> None:
+    if not path.is_file():
+        raise InputError("a file", f"no file {path}", "check the path")
+    if not path.stat().st_size:
+        raise InputError("a file with rows", f"{path} is empty", "write it again")
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    _exists(path)
+    try:
+        return pl.read_parquet(path)
+    except (PolarsError, OSError) as error:
+        raise InputError(
+            "a Parquet file",
+            f"{path}: {str(error).splitlines()[0]}",
+            f"write it as Parquet, or give TREC text one of the endings {', '.join(TREC_ENDINGS)}",
+        ) from error
+
+
+def _read_trec(path: Path, fields: tuple[str, ...], number: str) -> pl.DataFrame:
+    _exists(path)
+    try:
+        lines = pl.read_csv(
+            path, has_header=False, separator="\n", quote_char=None, new_columns=["line"], schema={"line": pl.String}
+        )
+    except (ComputeError, UnicodeDecodeError) as error:
+        raise InputError("TREC text in UTF-8", f"{path}: {str(error).splitlines()[0]}", "check the file") from error
+    words = lines.with_row_index("at", 1).with_columns(
+        pl.col("line").str.strip_chars().str.replace_all(r"\s+", " ").str.split(" ")
+    )
+    wrong = words.filter(pl.col("line").is_null() | (pl.col("line").list.len() != len(fields)))
+    if len(wrong):
+        raise InputError(
+            f"lines of {len(fields)} fields: {' '.join(fields)}",
+            f"{path}, line {wrong['at'][0]}: {' '.join(wrong['line'][0] or [])!r}",
+            "remove the line, or white space in its ids",
+        )
+    table = words.select(pl.col("line").list.get(at).alias(name) for at, name in enumerate(fields))
+    numbers = table[number].cast(pl.Float64, strict=False)
+    if numbers.null_count():
+        at = numbers.is_null().arg_true()[0]
+        raise InputError(
+            f"a number as {number}", f"{path}, line {at + 1}: {table[number][at]!r}", "correct the line"
+        )
+    return table.with_columns(numbers.alias(number))
+
+
+def _no_white_space(frame: pl.DataFrame, path: Path) -> None:
+    for column in ("user_id", "item_id"):
+        bad = frame.filter(pl.col(column).cast(pl.String).str.contains(r"\s") | (pl.col(column).cast(pl.String) == ""))
+        if len(bad):
+            raise InputError(
+                "ids without white space, for TREC text",
+                f"{column} {bad[column][0]!r}",
+                f"write Parquet instead of {path.name}",
+            )
+
+
+def _write_lines(frame: pl.DataFrame, fields: list[pl.Expr | str], path: Path) -> None:
+    lines = frame.select(pl.concat_str(fields, separator=" ").alias("line"))
+    path.write_text("".join(f"{line}\n" for line in lines["line"]), encoding="utf-8")

@@ -1,0 +1,21 @@
+"""Novelty: how unlikely it is that the user knows the items anyway."""
+
+import numpy as np
+
+from aisle.eval.judged import Judged, UserScores
+
+
+def novelty(judged: Judged, k: int) -> UserScores:
+    """Mean self-information in bits of a user's first k items, float64 (n_users); 0 without results.
+
+    `mean of -log2 p(i)`, where `p(i) = (events of i + 1) / (all events + items)` in the past: the added one
+    keeps items never seen before finite.
+    Source: Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma", and Castells, Hurley and Vargas
+    2015 (mean self-information); the smoothing is Laplace's.
+    """
+    information = -np.log2(judged.popularity)
+    within = judged.list_ranks <= k
+    users = judged.list_users[within]
+    total = np.bincount(users, information[judged.list_items[within]], minlength=len(judged.truth))
+    shown = np.bincount(users, minlength=len(judged.truth))
+    return total / np.maximum(shown, 1)

@@ -1,0 +1,19 @@
+"""What an evaluation found: `report.json`, a table for the terminal, and `report.html`."""
+
+from pathlib import Path
+
+from aisle.eval.report.schema import Report
+from aisle.eval.report.table import table
+
+__all__ = ["Report", "table", "write_report"]
+
+
+def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
+    """Write `report.json` and `report.html` into `folder`, and return their paths."""
+    from aisle.eval.report.html import html  # matplotlib takes a second to import
+
+    folder.mkdir(parents=True, exist_ok=True)
+    as_json, as_html = folder / "report.json", folder / "report.html"
+    as_json.write_text(report.to_json(), encoding="utf-8")
+    as_html.write_text(html(report), encoding="utf-8")
+    return as_json, as_html

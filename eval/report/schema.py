@@ -1,0 +1,168 @@
+"""`report.json` as types; docs/report.md describes it for readers in other languages."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from aisle.data.errors import InputError
+
+Outcome = Literal["better", "worse", "undecided"]
+FLIPPED: dict[Outcome, Outcome] = {"better": "worse", "worse": "better", "undecided": "undecided"}
+
+
+class Estimate(BaseModel):
+    """A measured value and the interval that chance leaves it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float = Field(description="mean over the users, or the value of all lists together")
+    low: float | None = Field(description="low end of the bootstrap interval; null for measures of the catalogue")
+    high: float | None = Field(description="high end of the same")
+
+
+class Comparison(BaseModel):
+    """A paired test of two models on one measure."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measure: str
+    model: str
+    other: str
+    difference: float = Field(description="value of `model` minus value of `other`")
+    low: float = Field(description="low end of the paired bootstrap interval of the difference")
+    high: float = Field(description="high end of the same")
+    p: float = Field(description="two-sided p-value of the paired permutation test")
+    p_holm: float = Field(description="the same after Holm's correction over all comparisons of the report")
+    outcome: Outcome = Field(description="better or worse where p_holm is below 1 - confidence")
+
+    def flipped(self) -> "Comparison":
+        """The same comparison with the two models in the other order."""
+        return self.model_copy(
+            update={
+                "model": self.other,
+                "other": self.model,
+                "difference": -self.difference,
+                "low": -self.high,
+                "high": -self.low,
+                "outcome": FLIPPED[self.outcome],
+            }
+        )
+
+
+class RunCounts(BaseModel):
+    """What a run held."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int = Field(description="rows of the run")
+    users_without_results: int = Field(description="users of the truth whom the run leaves out; they score 0")
+    users_ignored: int = Field(description="users of the run who are not in the truth")
+    longest: int = Field(description="items of the longest list, counted down to the largest cut-off")
+    items_outside: int | None = Field(
+        description="distinct items outside the catalogue (they keep their places); null without a list of items"
+    )
+
+
+class Method(BaseModel):
+    """How intervals and tests were made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    confidence: float
+    resamples: int
+    permutations: int
+    seed: int
+
+
+class Report(BaseModel):
+    """Everything an evaluation found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = Field(1, description="version of this form")
+    protocol: dict[str, JsonValue] = Field(description="what was measured on, with its fingerprint")
+    models: dict[str, dict[str, Estimate]] = Field(description="model, measure, estimate")
+    primary: str = Field(description="the measure that orders the models and gives the verdict")
+    ours: list[str] = Field(description="models that are judged against the others, the baselines")
+    comparisons: list[Comparison] = Field(description="all pairs of models on the tested measures")
+    runs: dict[str, RunCounts] = Field(description="what each model's run held")
+    method: Method = Field(description="how intervals and tests were made")
+    warnings: list[str] = Field(description="what a reader has to know before trusting the values")
+    counts: dict[str, JsonValue] = Field({}, description="rows in, kept and rejected while preparing the data")
+    timings: dict[str, float] = Field({}, description="seconds of each stage or model")
+    settings: dict[str, JsonValue] = Field({}, description="all settings of the job")
+    versions: dict[str, str] = Field({}, description="versions of what computed this")
+    learning_curve: list[dict[str, JsonValue]] = Field([], description="one object an epoch, oldest first")
+
+    def with_context(
+        self,
+        *,
+        counts: Mapping[str, JsonValue] | None = None,
+        timings: Mapping[str, float] | None = None,
+        settings: Mapping[str, JsonValue] | None = None,
+        versions: Mapping[str, str] | None = None,
+        learning_curve: Sequence[Mapping[str, JsonValue]] | None = None,
+    ) -> "Report":
+        """This report with what the job around the evaluation knows; versions are added to those there."""
+        return Report.model_validate(
+            self.model_dump()
+            | {"counts": dict(counts or self.counts), "timings": dict(timings or self.timings)}
+            | {"settings": dict(settings or self.settings), "versions": self.versions | dict(versions or {})}
+            | {"learning_curve": [dict(epoch) for epoch in learning_curve or self.learning_curve]}
+        )
+
+    def ranking(self) -> list[str]:
+        """All models, from the largest value of the primary measure to the smallest."""
+        return sorted(self.models, key=lambda model: -self.models[model][self.primary].value)
+
+    def best(self, models: Sequence[str]) -> str | None:
+        """The one of `models` with the largest value of the primary measure; None if there are none."""
+        return next((model for model in self.ranking() if model in models), None)
+
+    def contest(self) -> tuple[str, str] | None:
+        """The two models of the verdict: the best of ours and the best baseline.
+
+        Where no model (or every model) is ours, the first and the second; None for a single model.
+        """
+        ranking = self.ranking()
+        baselines = [model for model in ranking if model not in self.ours]
+        if self.ours and baselines:
+            return str(self.best(self.ours)), baselines[0]
+        return (ranking[0], ranking[1]) if len(ranking) > 1 else None
+
+    def comparison(self, model: str, other: str, measure: str) -> Comparison | None:
+        """The test of `model` against `other`, in this order; None if there was none."""
+        for found in self.comparisons:
+            if found.measure == measure:
+                if (found.model, found.other) == (model, other):
+                    return found
+                if (found.model, found.other) == (other, model):
+                    return found.flipped()
+        return None
+
+    def to_json(self) -> str:
+        """The text of `report.json`."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> "Report":
+        """Read a `report.json`, or the one in a folder.
+
+        Raises:
+            InputError: there is none, or it is not of this form.
+        """
+        file = path / "report.json" if path.is_dir() else path
+        if not file.is_file():
+            raise InputError("a report", f"no file {file}", "run `aisle evaluate` first, or check the path")
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the whole file"
+            raise InputError(
+                "a report.json as docs/report.md describes it",
+                f"{file}: {place}: {first['msg']}",
+                "write it again with `aisle evaluate`",
+            ) from error

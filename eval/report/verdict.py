@@ -1,0 +1,35 @@
+"""The report in a sentence. "Better" and "worse" are said only where a test allows them."""
+
+from aisle.eval.report.schema import Report
+
+
+def verdict(report: Report) -> str:
+    """How the best of our models compares with the best baseline on the primary measure."""
+    contest = report.contest()
+    if contest is None:
+        model, estimates = next(iter(report.models.items()))
+        return f"{model} reaches {report.primary} {estimates[report.primary].value:.4f}; there is nothing to compare."
+    model, other = contest
+    one, two = (report.models[name][report.primary].value for name in contest)
+    figures = f"{report.primary} {one:.4f} against {two:.4f}"
+    rival = f"{other}, the best baseline" if set(report.ours) & {model} and other not in report.ours else other
+    test = report.comparison(model, other, report.primary)
+    if test is None:
+        return f"{model} and {rival}: {figures}. No test was made on this measure."
+    if test.outcome == "undecided":
+        return f"No difference shown between {model} and {rival}: {figures}."
+    relative = f" ({test.difference / two:+.1%})" if two > 0 else ""
+    return f"{model} is {test.outcome} than {rival}: {figures}{relative}."
+
+
+def evidence(report: Report) -> str:
+    """The interval and the test behind the verdict; empty where there was no test."""
+    contest = report.contest()
+    test = contest and report.comparison(*contest, report.primary)
+    if not test:
+        return ""
+    return (
+        f"Difference {test.difference:+.4f}, {report.method.confidence:.0%} interval {test.low:+.4f} to {test.high:+.4f} "
+        f"(paired bootstrap over users, {report.method.resamples} resamples); paired permutation test "
+        f"p = {test.p:.4f}, {test.p_holm:.4f} after Holm's correction over {len(report.comparisons)} comparisons."
+    )

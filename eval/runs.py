@@ -1,0 +1,156 @@
+"""Runs and truth, checked: what a recommender returned, and what the users wanted.
+
+run
+    =======  =======================  ==========================================================
+    user_id  text or whole numbers
+    item_id  text or whole numbers
+    score    finite number            larger is better; it alone decides the order
+    rank     whole number from 1      optional; must agree with the score, and stands in for it
+    =======  =======================  ==========================================================
+
+truth
+    =========  =====================  ==========================================================
+    user_id    text or whole numbers
+    item_id    text or whole numbers
+    relevance  number >= 0            optional, else 1; 0 is judged not relevant
+    =========  =====================  ==========================================================
+
+Other columns are not looked at. A user of the truth whom the run leaves out scores 0; a user of the run who is not
+in the truth is ignored. Both are counted.
+"""
+
+import difflib
+
+import polars as pl
+
+from aisle.data.errors import InputError
+from aisle.data.ids import Ids
+from aisle.eval.judged import Truth
+
+
+def check_truth(frame: pl.DataFrame) -> Truth:
+    """Read a truth table (see the module).
+
+    Rows that repeat an earlier one are merged and counted. A user all of whose items have relevance 0 stays, and
+    scores 0, as in trec_eval.
+
+    Raises:
+        InputError: a column is missing, there are no rows, an id is null or of another type, a relevance is negative
+            or not a number, one user and item have two relevances, or the rows are events of several kinds.
+    """
+    _has(frame, "user_id", "item_id", what="truth")
+    if not len(frame):
+        raise InputError("a truth with relevant items", "no rows", "check that the held-out part is not empty")
+    if "kind" in frame.columns and frame["kind"].n_unique() > 1:
+        kinds = ", ".join(sorted(frame["kind"].cast(pl.String).unique().drop_nulls()))
+        raise InputError(
+            "a truth of relevant items",
+            f"events of several kinds: {kinds}",
+            "keep the rows of the kind that makes an item relevant, such as purchase",
+        )
+    kinds_of_ids = {column: _id_kind(frame, column, "truth") for column in ("user_id", "item_id")}
+    gain = pl.col("relevance").cast(pl.Float64) if "relevance" in frame.columns else pl.lit(1.0)
+    rows = frame.select(pl.col("user_id", "item_id").cast(pl.String), gain=gain)
+    bad = rows.filter(pl.col("gain").is_null() | ~pl.col("gain").is_finite() | (pl.col("gain") < 0))
+    if len(bad):
+        raise InputError(
+            "relevances that are finite and not negative",
+            f"{len(bad)} others, such as {bad['gain'][0]} for user {bad['user_id'][0]!r}",
+            "give items that are not relevant the relevance 0, or leave them out",
+        )
+    distinct = rows.unique()
+    twice = distinct.filter(pl.struct("user_id", "item_id").is_duplicated())
+    if len(twice):
+        raise InputError(
+            "one relevance for a user and an item",
+            f"several for user {twice['user_id'][0]!r} and item {twice['item_id'][0]!r}",
+            "decide on one",
+        )
+    users = Ids(distinct["user_id"].unique().sort())
+    relevant = (
+        distinct.filter(pl.col("gain") > 0)
+        .select("item_id", "gain", user=users.code("user_id"))
+        .sort("user", "gain", "item_id", descending=[False, True, False])
+    )
+    return Truth(users, relevant, *kinds_of_ids.values(), repeats=len(rows) - len(distinct))
+
+
+def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
+    """A run as user_id String, item_id String, score Float64, in the order of its rows.
+
+    Raises:
+        InputError: a column is missing, an id is null or written in another way than in the truth, a score is null
+            or not finite, ranks and scores disagree, or no user of the truth occurs in a run that has rows.
+    """
+    what = f"run {name!r}"
+    _has(frame, "user_id", "item_id", what=what)
+    if "score" not in frame.columns and "rank" not in frame.columns:
+        _has(frame, "score", what=what)
+    for column, expected in (("user_id", truth.user_kind), ("item_id", truth.item_kind)):
+        found = _id_kind(frame, column, what)
+        if found != expected and len(frame):
+            raise InputError(
+                f"{column} as {expected}, as in the truth",
+                f"{found} in {what}",
+                "write the ids of run and truth as the same type",
+            )
+    score = pl.col("score") if "score" in frame.columns else -pl.col("rank").cast(pl.Int64)
+    run = frame.select(
+        pl.col("user_id", "item_id").cast(pl.String),
+        score=score.cast(pl.Float64),
+        rank=pl.col("rank").cast(pl.Int64) if "rank" in frame.columns else pl.lit(0, pl.Int64),
+    )
+    bad = run.filter(pl.col("score").is_null() | ~pl.col("score").is_finite())
+    if len(bad):
+        raise InputError(
+            f"finite scores in {what}",
+            f"{len(bad)} null, NaN or infinite, such as {bad['score'][0]} for user {bad['user_id'][0]!r}",
+            "leave these rows out, or give them a finite score",
+        )
+    if "rank" in frame.columns and "score" in frame.columns:
+        _ranks_agree(run, what)
+    if len(run) and not run["user_id"].is_in(truth.users.values.implode()).any():
+        raise InputError(
+            "a run for users of the truth",
+            f"none of them in {what}, whose ids look like {run['user_id'][0]!r} and not {truth.users.values[0]!r}",
+            "check that run and truth come from the same prepared data",
+        )
+    return run.drop("rank")
+
+
+def _has(frame: pl.DataFrame, *columns: str, what: str) -> None:
+    for column in columns:
+        if column not in frame.columns:
+            near = difflib.get_close_matches(column, frame.columns, 1, cutoff=0.5)
+            hint = f"rename {near[0]!r} to {column!r}" if near else f"add the column {column!r}"
+            raise InputError(
+                f"a column {column!r} in the {what}" if what == "truth" else f"a column {column!r} in {what}",
+                f"columns {', '.join(frame.columns) or 'none'}",
+                hint,
+            )
+
+
+def _id_kind(frame: pl.DataFrame, column: str, what: str) -> str:
+    ids = frame[column]
+    if ids.null_count():
+        raise InputError(
+            f"a {column} in every row", f"{ids.null_count()} null in {what}", "leave out rows without one"
+        )
+    if isinstance(ids.dtype, pl.String | pl.Categorical | pl.Enum):
+        return "text"
+    if ids.dtype.is_integer():
+        return "whole numbers"
+    raise InputError(f"{column} as text or whole numbers", f"{ids.dtype} in {what}", "write the ids as text")
+
+
+def _ranks_agree(run: pl.DataFrame, what: str) -> None:
+    ordered = run.sort("user_id", "rank", maintain_order=True)
+    rises = (pl.col("score") > pl.col("score").shift()) & (pl.col("user_id") == pl.col("user_id").shift())
+    wrong = ordered.filter(rises)
+    if len(wrong):
+        raise InputError(
+            f"ranks in {what} that follow the scores, large scores first",
+            f"a score that rises with the rank in {len(wrong)} rows, such as rank {wrong['rank'][0]} of user "
+            f"{wrong['user_id'][0]!r}",
+            "negate the scores if small ones are good; drop the column rank if it is out of date",
+        )

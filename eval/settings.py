@@ -1,0 +1,64 @@
+"""What can be set about evaluation."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, parse
+
+CutOff = Annotated[int, Field(ge=1)]
+
+
+class EvaluateSettings(BaseModel):
+    """Metrics, cut-offs and how sure the report wants to be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metrics: tuple[str, ...] = Field(
+        ("recall", "ndcg", "mrr", "hit_rate", "precision", "map", "coverage", "gini", "novelty"),
+        description="metrics by name; `coverage` and `gini` need the catalogue, `novelty` the popularity "
+        "of the items, and they are left out where that is not given",
+    )
+    k: tuple[CutOff, ...] = Field((1, 5, 10, 20, 50, 100), description="cut-offs of every metric")
+    primary: str = Field("ndcg@10", description="the measure that orders the models and gives the verdict")
+    tested: tuple[str, ...] = Field(
+        ("ndcg@10", "recall@10"), description="measures on which every pair of models is compared by a test"
+    )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="level of all intervals; tests reject at 1 - confidence"
+    )
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples of the users")
+    permutations: int = Field(10_000, ge=100, description="random sign flips of a permutation test")
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            parse(f"{name}@1")
+        return tuple(dict.fromkeys(names))
+
+    @field_validator("k")
+    @classmethod
+    def _ascending(cls, cut_offs: tuple[int, ...]) -> tuple[int, ...]:
+        if not cut_offs:
+            raise ValueError("at least one cut-off is needed")
+        return tuple(sorted(set(cut_offs)))
+
+    @model_validator(mode="after")
+    def _measured(self) -> "EvaluateSettings":
+        measured = {str(measure) for measure in self.user_measures}
+        for name in (self.primary, *self.tested):
+            if name not in measured:
+                raise ValueError(f"{name} is not measured per user: add its metric and its cut-off, or choose "
+                                 f"one of {', '.join(sorted(measured))}")  # fmt: skip
+        return self
+
+    @property
+    def user_measures(self) -> tuple[Measure, ...]:
+        """Measures with one score a user."""
+        return tuple(Measure(name, k) for name in self.metrics if name in USER_METRICS for k in self.k)
+
+    @property
+    def catalogue_measures(self) -> tuple[Measure, ...]:
+        """Measures of all lists together."""
+        return tuple(Measure(name, k) for name in self.metrics if name in CATALOGUE_METRICS for k in self.k)

@@ -1,0 +1,95 @@
+"""How far chance alone could move a number: bootstrap intervals, paired tests, and Holm's correction.
+
+Users are the units that are resampled: the question is what another set of such users would have shown. All models
+of a report are resampled alike (the same seed draws the same users), so that differences between two of them are
+paired.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.eval.judged import UserScores
+
+Floats = NDArray[np.float64]
+
+BLOCK = 1 << 22
+"""Numbers in one block of resampling weights (32 MiB as float64)."""
+
+
+def bootstrap_means(scores: Floats, *, resamples: int, seed: int) -> Floats:
+    """Means of `scores` (n_users, n_columns) over users drawn with replacement, float64 (resamples, n_columns).
+
+    A resample draws n_users users; it is a row of counts, and all means of a block are one matrix product.
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 6.
+    """
+    n_users = len(scores)
+    means = [counts @ scores / n_users for counts in _draws(n_users, resamples, seed)]
+    return np.concatenate(means)
+
+
+def _draws(n_users: int, resamples: int, seed: int) -> Iterator[Floats]:
+    generator = np.random.default_rng(seed)
+    rows = max(1, BLOCK // n_users)
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        counts = np.empty((size, n_users))
+        for row in counts:
+            row[:] = np.bincount(generator.integers(n_users, size=n_users), minlength=n_users)
+        yield counts
+
+
+def interval(means: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Percentile interval of bootstrap means (resamples, ...): the low and the high ends, shape (...).
+
+    Source: Efron and Tibshirani 1993, section 13.3.
+    """
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def flipped_sums(scores: Floats, *, permutations: int, seed: int) -> Floats:
+    """Sums of `scores` (n_users, n_columns) under random signs of the users, float64 (permutations, n_columns).
+
+    A user's sign is the same in every column, so the difference of two columns is the sum of flipped differences:
+    one product serves the tests of all pairs.
+    """
+    generator = np.random.default_rng(seed)
+    n_users, total = len(scores), scores.sum(axis=0)
+    rows = max(1, BLOCK // n_users)
+    sums = []
+    for start in range(0, permutations, rows):
+        size = min(rows, permutations - start)
+        flips = generator.integers(2, size=(size, n_users), dtype=np.int8)
+        sums.append(total - 2 * (flips.astype(np.float64) @ scores))
+    return np.concatenate(sums)
+
+
+def permutation_p(observed: float, flipped: UserScores) -> float:
+    """Two-sided p-value of an observed sum of paired differences among its sign-flipped sums (permutations).
+
+    `(1 + number of flips at least as far from 0) / (permutations + 1)`, never 0: the observed order is one of the
+    possible ones. If the two models did the same, each user's difference would have either sign equally often.
+    Source: Smucker, Allan and Carterette 2007, "A Comparison of Statistical Significance Tests for Information
+    Retrieval Evaluation"; the added one is Phipson and Smyth 2010.
+    """
+    as_far = np.count_nonzero(np.abs(flipped) >= abs(observed) * (1 - 1e-9))
+    return (1 + as_far) / (len(flipped) + 1)
+
+
+def holm(p_values: Floats) -> Floats:
+    """p-values corrected for being many, in their order (n): reject where the corrected one is below the level.
+
+    The i-th smallest of n is multiplied by n - i + 1, and none may be smaller than the one before.
+    Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
+
+    >>> holm(np.array([0.04, 0.01])).tolist()
+    [0.04, 0.02]
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected
