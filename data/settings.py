@@ -29,13 +29,16 @@ class CleanSettings(BaseModel):
     max_quantity: float = Field(
         default=1e6, gt=0, description="a higher quantity is removed, and its row kept"
     )
-    max_user_events_per_day: int = Field(
-        default=2000,
+    machine_days: int = Field(default=90, gt=0, description="length of the window of the next two, in days")
+    machine_events: int = Field(
+        default=3500,
         ge=0,
-        description="users with more events on one day (UTC) are machines; 0: no such rule",
+        description="users with more events within any such window are machines; 0: no such rule",
     )
-    max_user_events: int = Field(
-        default=100_000, ge=0, description="users with more events over all are machines; 0: no such rule"
+    machine_purchases: int = Field(
+        default=1000,
+        ge=0,
+        description="users with more purchases within any such window are machines; 0: no such rule",
     )
     min_user_events: int = Field(
         default=0,

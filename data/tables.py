@@ -1,0 +1,54 @@
+"""Parquet files that grow frame by frame."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+from pyarrow import parquet
+
+ROW_GROUP = 1 << 16
+"""Rows that are gathered before they are written."""
+
+
+class TableWriter:
+    """A Parquet file to which frames of one schema are appended; whole once closed.
+
+    Polars finds its own types again (an Enum stays an Enum): they travel as metadata of the fields.
+    """
+
+    def __init__(self, path: Path, schema: pl.Schema) -> None:
+        self.rows = 0
+        self._waiting: list[pl.DataFrame] = []
+        self._schema = schema
+        self._file = parquet.ParquetWriter(
+            path, pl.DataFrame(schema=schema).to_arrow().schema, compression="zstd"
+        )
+
+    def append(self, frame: pl.DataFrame) -> None:
+        """Adds the rows of `frame`."""
+        self.rows += len(frame)
+        self._waiting.append(frame.match_to_schema(self._schema))
+        if sum(map(len, self._waiting)) >= ROW_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """Writes what waits, and the end of the file."""
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._file.write_table(pl.concat(self._waiting).to_arrow())
+            self._waiting = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._file.close()
