@@ -1,0 +1,184 @@
+"""Baselines from grid to run: tuned on validation, refitted on everything before the part, ranked."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from aisle.data.errors import InputError
+from aisle.data.history import Histories
+from aisle.data.ids import Rows
+from aisle.data.prepared import BEFORE, Part, Prepared
+from aisle.data.progress import meter
+from aisle.data.schema import KINDS, Kind
+from aisle.eval.baselines.factors import Als, Bpr
+from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
+from aisle.eval.baselines.past import Past, Scorer
+from aisle.eval.baselines.popularity import Popularity, RecentPopularity
+from aisle.eval.baselines.rank import rank
+from aisle.eval.baselines.settings import BaselineSettings, Evidence, Grid, Name
+from aisle.eval.baselines.text_search import TextSearch
+from aisle.eval.judged import judge
+from aisle.eval.metrics.ndcg import ndcg
+from aisle.eval.runs import check_truth
+
+SCORERS: dict[Name, type[Scorer]] = {
+    "popularity": Popularity,
+    "recent_popularity": RecentPopularity,
+    "item_knn": ItemKnn,
+    "item_knn_bm25": ItemKnnBm25,
+    "als": Als,
+    "bpr": Bpr,
+    "bm25": TextSearch,
+}
+
+CUT = 10
+"""Tuning maximises ndcg at this rank."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline's answer.
+
+    Attributes:
+        run: user_id, rank (from 1), item_id, score; the users who have something in the truth.
+        settings: the chosen settings, and how they were chosen.
+        seconds: for tuning, fitting and ranking together.
+    """
+
+    name: Name
+    run: pl.DataFrame
+    settings: dict[str, object]
+    seconds: float
+
+
+def run_baselines(
+    prepared: Prepared, texts: Sequence[str], settings: BaselineSettings, *, part: Part, k: int, seed: int
+) -> Iterator[Baseline]:
+    """Run each of `settings.names`: the `k` best unseen items of every user in the truth of `part`.
+
+    Every point of a baseline's grid is fitted on train and judged by ndcg@10 on (a sample of) the validation
+    users; the best is fitted again on all that lies before `part`. Recent popularity needs times; it is left
+    out where only the order of events is known, because it would be the popularity list again.
+
+    Args:
+        texts: one per item row, for the baseline that searches texts.
+        part: "validation" or "test". On "validation" the settings are chosen on what is judged.
+        k: length of the lists.
+        seed: of the sample, and of models that start at random.
+
+    Raises:
+        InputError: nothing lies before `part`, or the texts are not those of the items.
+    """
+    if not BEFORE[part]:
+        raise InputError("a part with a past: validation or test", part, "choose one of these")
+    if len(texts) != len(prepared.items):
+        raise InputError(
+            f"one text for each of {len(prepared.items)} items",
+            f"{len(texts)} texts",
+            "render the texts again",
+        )
+    bench = _Bench(prepared, texts, settings, seed)
+    for name in settings.names:
+        if name == "recent_popularity" and not bench.timed:
+            continue
+        started = time.monotonic()
+        evidence, point, how = bench.choose(name)
+        past = bench.past(evidence, part)
+        scorer = SCORERS[name](**point).fit(past, seed=seed, threads=settings.threads)
+        wanted = prepared.user_ids.rows(prepared.truth(part)["user_id"].unique().sort())
+        run = bench.rank(scorer, past, wanted, part, k)
+        yield Baseline(name, run, point | how, time.monotonic() - started)
+
+
+class _Bench:
+    """What all baselines share: the pasts, the seen items and the validation users."""
+
+    def __init__(
+        self, prepared: Prepared, texts: Sequence[str], settings: BaselineSettings, seed: int
+    ) -> None:
+        self.prepared, self.texts, self.settings, self.seed = prepared, texts, settings, seed
+        self.timed = prepared.counts.get("order") == "time"
+        self._pasts: dict[tuple[Evidence, Part], Past] = {}
+        self._seen: dict[Part, Histories] = {}
+
+    def past(self, evidence: Evidence, part: Part) -> Past:
+        """What may be learned from before `part`. Repeats in a row (look, cart, purchase) are one event."""
+        if (evidence, part) not in self._pasts:
+            kinds = self.prepared.target_kinds if evidence == "target" else KINDS
+            histories = self.prepared.histories(*BEFORE[part], kinds=kinds).merge_repeats()
+            self._pasts[evidence, part] = Past(histories, self.texts, self.timed)
+        return self._pasts[evidence, part]
+
+    def rank(self, scorer: Scorer, past: Past, user_rows: Rows, part: Part, k: int) -> pl.DataFrame:
+        """The run of `user_rows`, without what they had seen before `part`."""
+        if part not in self._seen:
+            kinds: Sequence[Kind] = self.prepared.counts.get("seen_kinds") or self.prepared.target_kinds  # type: ignore[assignment]
+            self._seen[part] = self.prepared.histories(*BEFORE[part], kinds=kinds)
+        return rank(
+            scorer,
+            past,
+            user_rows,
+            self._seen[part],
+            k,
+            users=self.prepared.user_ids,
+            items=self.prepared.item_ids,
+        )
+
+    @cached_property
+    def truth(self) -> pl.DataFrame:
+        """The validation truth of a sample of its users."""
+        truth = self.prepared.truth("validation")
+        users = truth["user_id"].unique().sort()
+        if len(users) > self.settings.tuning_users:
+            chosen = np.random.default_rng(self.seed).choice(
+                len(users), self.settings.tuning_users, replace=False
+            )
+            truth = truth.filter(pl.col("user_id").is_in(users.gather(np.sort(chosen)).implode()))
+        return truth
+
+    def choose(self, name: Name) -> tuple[Evidence, dict[str, float], dict[str, object]]:
+        """Evidence and point of the grid with the best ndcg@10 on validation, and how they were found.
+
+        The evidence is chosen at the first point of the grid, and the point with that evidence. Among equals
+        the first wins.
+        """
+        grid: Grid = getattr(self.settings, name)
+        points = grid.points()
+        kinds = self.settings.evidence
+        if len(kinds) > 1 and self._same_evidence():
+            kinds = kinds[:1]
+        if len(points) * len(kinds) == 1 or not len(self.truth):
+            return kinds[0], points[0], {"evidence": kinds[0], "points": 0}
+        tried: dict[tuple[Evidence, int], float] = {}
+        with meter(f"tuning {name}", len(points) + len(kinds) - 1) as done:
+            for kind in kinds:
+                tried[kind, 0] = self._validate(name, points[0], kind)
+                done.advance()
+            best_kind = max(kinds, key=lambda kind: tried[kind, 0])
+            for number, point in enumerate(points[1:], start=1):
+                tried[best_kind, number] = self._validate(name, point, best_kind)
+                done.advance()
+        evidence, number = max(tried, key=tried.__getitem__)
+        how: dict[str, object] = {
+            "evidence": evidence,
+            "points": len(tried),
+            "users": self.truth["user_id"].n_unique(),
+            f"validation ndcg@{CUT}": tried[evidence, number],
+        }
+        return evidence, points[number], how
+
+    def _same_evidence(self) -> bool:
+        """Whether all events that name an item are of the target kinds."""
+        target, everything = (self.past(kind, "validation").histories for kind in ("target", "all"))
+        return len(target.items) == len(everything.items)
+
+    def _validate(self, name: Name, point: dict[str, float], evidence: Evidence) -> float:
+        past = self.past(evidence, "validation")
+        scorer = SCORERS[name](**point).fit(past, seed=self.seed, threads=self.settings.threads)
+        rows = self.prepared.user_ids.rows(self.truth["user_id"].unique().sort())
+        run = self.rank(scorer, past, rows, "validation", CUT)
+        return float(ndcg(judge(run, check_truth(self.truth), depth=CUT), CUT).mean())

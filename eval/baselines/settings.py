@@ -1,0 +1,139 @@
+"""What can be set about baselines: which, and the grids that validation chooses from."""
+
+from itertools import product
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Literal["popularity", "recent_popularity", "item_knn", "item_knn_bm25", "als", "bpr", "bm25"]
+Evidence = Literal["target", "all"]
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Grid(BaseModel):
+    """Values to try of each setting of a baseline; every combination is a point.
+
+    Where there is nothing to validate on, the first point is taken.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def points(self) -> list[dict[str, float]]:
+        """All combinations, the last setting changing fastest."""
+        names = list(type(self).model_fields)
+        return [
+            dict(zip(names, values, strict=True))
+            for values in product(*(getattr(self, name) for name in names))
+        ]
+
+
+class PopularityGrid(Grid):
+    """Popularity has no settings."""
+
+
+class RecentPopularityGrid(Grid):
+    """Recent popularity."""
+
+    half_life: tuple[Positive, ...] = Field(
+        default=(30, 1, 3, 7, 14, 90, 365), min_length=1, description="days after which an event counts half"
+    )
+
+
+class ItemKnnGrid(Grid):
+    """Item-kNN by cosine."""
+
+    shrink: tuple[NotNegative, ...] = Field(
+        default=(20, 0, 5, 100), min_length=1, description="added to the denominator of the cosine"
+    )
+    decay: tuple[Share, ...] = Field(
+        default=(0.8, 0.6, 1.0), min_length=1, description="weight lost with each step back in the history"
+    )
+    neighbours: tuple[Count, ...] = Field(
+        default=(500,), min_length=1, description="most similar items kept of each item"
+    )
+
+
+class ItemKnnBm25Grid(Grid):
+    """Item-kNN by BM25."""
+
+    k1: tuple[Positive, ...] = Field(default=(1.2, 100), min_length=1, description="how late counts saturate")
+    b: tuple[Share, ...] = Field(
+        default=(0.75, 0.4), min_length=1, description="how much an item's popularity damps it"
+    )
+    decay: tuple[Share, ...] = Field(
+        default=(0.8, 0.6, 1.0), min_length=1, description="weight lost with each step back in the history"
+    )
+    neighbours: tuple[Count, ...] = Field(
+        default=(500,), min_length=1, description="most similar items kept of each item"
+    )
+
+
+class AlsGrid(Grid):
+    """iALS."""
+
+    factors: tuple[Count, ...] = Field(default=(128, 64), min_length=1, description="length of the vectors")
+    regularization: tuple[NotNegative, ...] = Field(
+        default=(0.1, 1.0, 10.0), min_length=1, description="weight of the squared norms"
+    )
+    alpha: tuple[Positive, ...] = Field(
+        default=(10, 1, 40), min_length=1, description="weight of an event; a pair without one weighs 1"
+    )
+    iterations: tuple[Count, ...] = Field(
+        default=(15,), min_length=1, description="passes over users and items"
+    )
+
+
+class BprGrid(Grid):
+    """BPR."""
+
+    factors: tuple[Count, ...] = Field(default=(128,), min_length=1, description="length of the vectors")
+    learning_rate: tuple[Positive, ...] = Field(default=(0.05,), min_length=1, description="step size")
+    regularization: tuple[NotNegative, ...] = Field(
+        default=(0.01, 0.05), min_length=1, description="weight of the squared norms"
+    )
+    iterations: tuple[Count, ...] = Field(
+        default=(100,), min_length=1, description="passes over the events, each against random items"
+    )
+
+
+class TextSearchGrid(Grid):
+    """BM25 over texts."""
+
+    k1: tuple[Positive, ...] = Field(
+        default=(1.5,), min_length=1, description="how late word counts saturate"
+    )
+    b: tuple[Share, ...] = Field(
+        default=(0.75,), min_length=1, description="how much the length of a text damps it"
+    )
+    decay: tuple[Share, ...] = Field(
+        default=(0.5, 0, 0.8), min_length=1, description="weight lost with each step back in the history"
+    )
+
+
+class BaselineSettings(BaseModel):
+    """Which baselines run, and how they are tuned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    names: tuple[Name, ...] = Field(default=get_args(Name), description="baselines to run, in this order")
+    tuning_users: Count = Field(
+        default=5000,
+        description="users of the validation part that a point of a grid is judged on (a sample)",
+    )
+    evidence: tuple[Evidence, ...] = Field(
+        default=("target", "all"),
+        min_length=1,
+        description="events to learn from: of the target kinds, or of all kinds; validation chooses",
+    )
+    threads: int = Field(default=0, ge=0, description="threads of implicit; 0: all cores")
+    popularity: PopularityGrid = PopularityGrid()
+    recent_popularity: RecentPopularityGrid = RecentPopularityGrid()
+    item_knn: ItemKnnGrid = ItemKnnGrid()
+    item_knn_bm25: ItemKnnBm25Grid = ItemKnnBm25Grid()
+    als: AlsGrid = AlsGrid()
+    bpr: BprGrid = BprGrid()
+    bm25: TextSearchGrid = TextSearchGrid()
