@@ -9,12 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from aisle.data.errors import InputError
 from aisle.data.settings import DataSettings
+from aisle.eval.baselines.settings import BaselineSettings
 from aisle.eval.settings import EvaluateSettings
 from aisle.index.settings import IndexSettings
 from aisle.retriever.settings import RetrieverSettings
@@ -31,6 +32,12 @@ class CandidatesSettings(BaseModel):
     k: int = Field(default=100, ge=1, description="candidates of every user")
 
 
+class EvaluationSettings(EvaluateSettings):
+    """How runs are measured, and which baselines there are."""
+
+    baselines: BaselineSettings = BaselineSettings()
+
+
 class Settings(BaseModel):
     """Everything that can be set about a run."""
 
@@ -43,15 +50,7 @@ class Settings(BaseModel):
     retriever: RetrieverSettings = RetrieverSettings()
     index: IndexSettings = IndexSettings()
     candidates: CandidatesSettings = CandidatesSettings()
-    evaluate: EvaluateSettings = EvaluateSettings()
-
-    @model_validator(mode="after")
-    def _enough_candidates(self) -> "Settings":
-        if self.candidates.k < max(self.evaluate.k):
-            raise ValueError(
-                f"candidates.k at least as large as every evaluate.k, which goes up to {max(self.evaluate.k)}"
-            )
-        return self
+    evaluate: EvaluationSettings = EvaluationSettings()
 
 
 @dataclass(frozen=True)

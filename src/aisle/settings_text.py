@@ -65,7 +65,7 @@ def _value(value: object) -> str:
 
 def _kind(key: Key) -> str:
     """What a key takes, in words."""
-    schema = TypeAdapter(key.field.annotation).json_schema()
+    schema = TypeAdapter[Any](key.field.annotation or object).json_schema()
     schema |= {name: value for name, value in _bounds(key).items() if value is not None}
     return _words(schema)
 

@@ -18,6 +18,7 @@ manifest records the source's checksum instead, and a stage kept from other sour
 an equal result costs the later ones nothing, and one done again with another result is noticed.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from aisle.data.errors import InputError
 from aisle.durable import exchange, move, remove, sync_tree
 from aisle.manifest import Manifest, checksums
 from aisle.provenance import digest_of, source_digest, versions
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,25 +83,35 @@ class Done:
     manifest: Manifest
     status: Literal["ran", "unchanged"]
 
+    def outcome(self) -> str:
+        """How it went, in a few words."""
+        if self.status == "unchanged":
+            return f"unchanged since {self.manifest.finished}"
+        memory = f"{self.manifest.peak_memory / 2**20:,.0f} MiB"
+        return f"done in {self.manifest.seconds:,.1f} s, peak memory {memory}"
+
+    def facts(self) -> dict[str, str | float]:
+        """The same and more, for machines."""
+        return {
+            "folder": str(self.folder),
+            "status": self.status,
+            "fingerprint": self.manifest.fingerprint,
+            "digest": self.manifest.digest,
+            "seconds": self.manifest.seconds,
+            "peak_memory": self.manifest.peak_memory,
+        }
+
 
 class Workshop:
     """The stages below one `--out`; whoever runs stages holds its lock (`aisle.lock.locked`).
 
     Args:
         out: folder that holds the stages' folders.
-        warn: takes one line about something to be known.
         swap: exchanges two folders in one step, or returns False where that is not possible.
     """
 
-    def __init__(
-        self,
-        out: Path,
-        *,
-        warn: Callable[[str], None],
-        swap: Callable[[Path, Path], bool] = exchange,
-    ) -> None:
+    def __init__(self, out: Path, *, swap: Callable[[Path, Path], bool] = exchange) -> None:
         self.out = out
-        self._warn = warn
         self._swap = swap
         self._partial = out / ".partial"
         self._checked: dict[str, Manifest] = {}
@@ -159,15 +172,15 @@ class Workshop:
                     f"{folder}, which aisle did not write",
                     "choose another --out, or move that folder away",
                 )
-            self._warn(f"{stage.name}: its manifest is damaged; doing the stage again")
+            LOG.warning("%s: its manifest is damaged; doing the stage again", stage.name)
             return None
         if manifest.fingerprint != fingerprint:
             return None
         if stage.name not in self._checked and (damage := manifest.damage(folder)):
-            self._warn(f"{stage.name}: {damage} since it was written; doing the stage again")
+            LOG.warning("%s: %s since it was written; doing the stage again", stage.name, damage)
             return None
         if manifest.code != source_digest(stage.components):
-            self._warn(f"{stage.name}: kept from other source code; redo it to see what the change does")
+            LOG.warning("%s: kept from other source code; redo it to see what the change does", stage.name)
         self._checked[stage.name] = manifest
         return manifest
 

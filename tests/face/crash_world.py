@@ -61,7 +61,7 @@ def child(command: dict) -> None:
         kill_before_change(out, command["kill_at"])
     swap = exchange if command["swap"] else lambda first, second: False
     with locked(out):
-        workshop = Workshop(out, warn=lambda line: None, swap=swap)
+        workshop = Workshop(out, swap=swap)
         for stage in stages(command["generation"]):
             workshop.run(stage)
 

@@ -1,0 +1,109 @@
+"""The five stages as functions, one for each verb of the command line.
+
+Each brings one folder below `out` up to date and returns what it found there; one that is up to date costs a
+look at its checksums. Errors in the input raise :class:`aisle.data.errors.InputError`. What is being done is
+logged to the logger `aisle`.
+"""
+
+import logging
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from aisle.data.errors import InputError
+from aisle.lock import locked
+from aisle.settings import Settings
+from aisle.stages import Done, Stage, Workshop
+from aisle.steps import candidates_stage, evaluate_stage, index_stage, prepare_stage, train_stage
+
+LOG = logging.getLogger(__name__)
+
+
+def prepare(data: Path, out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
+    """Clean and split the shop's files in `data` into `out/prepare/`.
+
+    Raises:
+        InputError: `data` or `out` cannot be used.
+    """
+    _keep_apart(data, out)
+    return _one(out, prepare_stage(data, settings or Settings()), redo)
+
+
+def train(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
+    """Train the two towers on `out/prepare/` into `out/train/`.
+
+    Raises:
+        InputError: `prepare` has not been done, its files have changed since, or there is no such encoder.
+    """
+    return _one(out, train_stage(settings or Settings()), redo)
+
+
+def index(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
+    """Index the item vectors of `out/train/` into `out/index/`.
+
+    Raises:
+        InputError: an earlier stage has not been done, or its files have changed since.
+    """
+    return _one(out, index_stage(settings or Settings()), redo)
+
+
+def candidates(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
+    """Retrieve the best unseen items of every user into `out/candidates/`.
+
+    Raises:
+        InputError: an earlier stage has not been done, or its files have changed since.
+    """
+    return _one(out, candidates_stage(settings or Settings()), redo)
+
+
+def evaluate(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
+    """Hold `out/candidates/` against baselines and the truth, into `out/evaluate/`.
+
+    Raises:
+        InputError: an earlier stage has not been done, or its files have changed since.
+    """
+    return _one(out, evaluate_stage(settings or Settings()), redo)
+
+
+def run(
+    data: Path, out: Path, settings: Settings | None = None, *, redo: Collection[str] = ()
+) -> dict[str, Done]:
+    """All five stages, one after the other, each only where something it depends on has changed.
+
+    Args:
+        data: folder with the shop's files.
+        out: folder for the stages' folders; made if need be.
+        settings: the defaults where absent.
+        redo: stages to do although nothing has changed.
+
+    Returns:
+        What each stage found, by its name, in their order.
+
+    Raises:
+        InputError: the input or `out` cannot be used.
+    """
+    settings = settings or Settings()
+    _keep_apart(data, out)
+    first = prepare_stage(data, settings)
+    later = [make(settings) for make in (train_stage, index_stage, candidates_stage, evaluate_stage)]
+    with locked(out):
+        return run_stages(Workshop(out), [first, *later], redo=redo)
+
+
+def run_stages(workshop: Workshop, stages: Iterable[Stage], *, redo: Collection[str] = ()) -> dict[str, Done]:
+    """Bring stages up to date in the given order, whoever holds the lock of `workshop.out`."""
+    found = {}
+    for stage in stages:
+        LOG.info("%s ...", stage.name)
+        done = found[stage.name] = workshop.run(stage, redo=stage.name in redo)
+        LOG.info("%s: %s", stage.name, done.outcome())
+    return found
+
+
+def _one(out: Path, stage: Stage, redo: bool) -> Done:
+    with locked(out):
+        return run_stages(Workshop(out), [stage], redo=[stage.name] if redo else [])[stage.name]
+
+
+def _keep_apart(data: Path, out: Path) -> None:
+    if out.resolve().is_relative_to(data.resolve()):
+        raise InputError("--out outside the data folder", f"{out} is inside {data}", "choose another --out")

@@ -1,0 +1,167 @@
+"""What each stage reads, which settings bear on it, and which function does the work."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from aisle.data.detect import MAPPING_NAME, detect
+from aisle.data.errors import InputError
+from aisle.provenance import file_sha256, files_digest
+from aisle.settings import Settings
+from aisle.stages import Folders, Stage
+
+
+def prepare_stage(data: Path, settings: Settings) -> Stage:
+    """Clean and split the shop's files in `data`, a folder or one file.
+
+    Raises:
+        InputError: nothing in `data` can be read.
+    """
+
+    def work(folders: Folders) -> None:
+        from aisle.data.prepare import prepare
+
+        prepare(data, folders.out, settings.data, work=folders.work)
+
+    return Stage(
+        "prepare",
+        work,
+        sources=_shop_files(data, settings.data.mapping),
+        settings={"data": _plain(settings.data, exclude={"text", "mapping"}), "dataset": data.resolve().name},
+        components=("data",),
+    )
+
+
+def train_stage(settings: Settings) -> Stage:
+    """Train the two towers.
+
+    Raises:
+        InputError: there is no such encoder.
+    """
+
+    def work(folders: Folders) -> None:
+        from aisle.data.prepared import Prepared
+        from aisle.retriever.train import train
+
+        prepared = Prepared(folders.inputs["prepare"])
+        train(prepared, settings.data.text, settings.retriever, folders.out, seed=settings.seed)
+
+    reads_texts = settings.retriever.item_text or settings.retriever.user_tower == "text"
+    return Stage(
+        "train",
+        work,
+        reads=("prepare",),
+        sources=_encoder(settings) if reads_texts else {},
+        settings={"text": _plain(settings.data.text), "retriever": _plain(settings.retriever)},
+        seed=settings.seed,
+        components=("data", "retriever"),
+    )
+
+
+def index_stage(settings: Settings) -> Stage:
+    """Index the item vectors."""
+
+    def work(folders: Folders) -> None:
+        from aisle.data.prepared import Prepared
+        from aisle.retriever.candidates import build_index
+
+        build_index(
+            Prepared(folders.inputs["prepare"]),
+            folders.inputs["train"] / "model",
+            folders.out,
+            settings.index,
+        )
+
+    return Stage(
+        "index",
+        work,
+        reads=("prepare", "train"),
+        settings={"index": _plain(settings.index)},
+        components=("data", "retriever", "index"),
+    )
+
+
+def candidates_stage(settings: Settings) -> Stage:
+    """Retrieve the best unseen items of every user."""
+
+    def work(folders: Folders) -> None:
+        from aisle.data.prepared import Prepared
+        from aisle.retriever.candidates import retrieve
+
+        retrieve(
+            Prepared(folders.inputs["prepare"]),
+            settings.data.text,
+            folders.inputs["train"] / "model",
+            folders.inputs["index"],
+            folders.out,
+            settings.index,
+            part="test",
+            k=settings.candidates.k,
+        )
+
+    return Stage(
+        "candidates",
+        work,
+        reads=("prepare", "train", "index"),
+        settings={
+            "text": _plain(settings.data.text),
+            "index": _plain(settings.index),
+            "candidates": _plain(settings.candidates),
+        },
+        components=("data", "retriever", "index"),
+    )
+
+
+def evaluate_stage(settings: Settings) -> Stage:
+    """Hold the candidates against baselines and the truth."""
+
+    def work(folders: Folders) -> None:
+        from aisle.evaluation import evaluate_candidates
+
+        evaluate_candidates(folders, settings)
+
+    return Stage(
+        "evaluate",
+        work,
+        reads=("prepare", "train", "index", "candidates"),
+        sources=_encoder(settings),
+        settings={
+            "text": _plain(settings.data.text),
+            "encoder": _plain(settings.retriever.encoder),
+            "evaluate": _plain(settings.evaluate),
+            "candidates": _plain(settings.candidates),
+        },
+        seed=settings.seed,
+        components=("data", "retriever", "index", "eval"),
+    )
+
+
+def _shop_files(data: Path, mapping: Path | None) -> dict[str, str]:
+    """Digests of the files that the readers will take, and of the mapping."""
+    plans = detect(data, mapping).plans
+    folder = data if data.is_dir() else data.parent
+    if mapping is None and (folder / MAPPING_NAME).is_file():
+        mapping = folder / MAPPING_NAME
+    names = sorted({plan.path.relative_to(folder).as_posix() for plan in plans})
+    try:
+        found = {"data": files_digest(folder, names)}
+        return found | ({"mapping": file_sha256(mapping)} if mapping else {})
+    except OSError as error:
+        what = error.filename or data
+        raise InputError(
+            "files that can be read", f"{what}: {error.strerror}", "check its permissions"
+        ) from error
+
+
+def _encoder(settings: Settings) -> dict[str, str]:
+    """Digest of the language model's weights, which a name or a folder does not pin."""
+    from aisle.retriever.locate import locate, weights_sha256
+
+    return {"encoder": weights_sha256(locate(settings.retriever.encoder.model))}
+
+
+def _plain(settings: BaseModel, exclude: set[str] | None = None) -> dict[str, Any]:
+    """Settings as JSON holds them."""
+    return dict(json.loads(settings.model_dump_json(exclude=exclude)))
