@@ -58,7 +58,8 @@ def evaluate(
         runs: by model name; user_id, item_id, score and optionally rank.
         protocol: what was decided before the runs were made (:mod:`aisle.eval.protocol`).
         catalogue: ids of all items, or only their number; without it coverage and gini are left out.
-        popularity: item_id and events (how often the item occurs in the past); without it novelty is left out.
+        popularity: item_id and events (how often the item occurs in the past); without it novelty is left
+            out.
         seed: of the resampling; the same inputs and seed give the same report.
         ours: names of the models whose best one the verdict holds against the best of the others.
 
@@ -70,7 +71,9 @@ def evaluate(
         raise InputError("at least one run", "none", "pass the run of a model")
     unknown = [name for name in ours if name not in runs]
     if unknown:
-        raise InputError(f"models among {', '.join(runs)}", f"`ours` names {unknown[0]!r}", "correct the name")
+        raise InputError(
+            f"models among {', '.join(runs)}", f"`ours` names {unknown[0]!r}", "correct the name"
+        )
     wanted = check_truth(truth)
     size = len(catalogue) if isinstance(catalogue, Ids) else catalogue
     measured = {}
@@ -184,7 +187,9 @@ def _compare(
     """Every pair of models on every tested measure; ours first, then by falling primary measure."""
     if len(measured) < 2 or not settings.tested:
         return
-    order = sorted(measured, key=lambda name: (name not in ours, -measured[name].estimates[settings.primary].value))
+    order = sorted(
+        measured, key=lambda name: (name not in ours, -measured[name].estimates[settings.primary].value)
+    )
     width = len(settings.tested)
     stacked = np.hstack([measured[name].scores for name in order])
     totals = stacked.sum(axis=0)
@@ -239,12 +244,12 @@ def _warnings(
         if counts.users_without_results:
             yield f"{name} leaves out {counts.users_without_results} of {len(truth)} users; they score 0."
         if counts.users_ignored:
-            yield f"{name} has results for {counts.users_ignored} users who are not in the truth; they are ignored."
+            yield f"{name} has results for {counts.users_ignored} users outside the truth; they are ignored."
         if counts.longest < settings.k[-1]:
             deep = ", ".join(str(k) for k in settings.k if k > counts.longest)
             yield (
-                f"{name} returns at most {counts.longest} items a user; its values at k = {deep} count the places "
-                "below as misses."
+                f"{name} returns at most {counts.longest} items a user; at k = {deep} the places below "
+                "count as misses."
             )
         if counts.items_outside:
             yield f"{name} returns {counts.items_outside} distinct items that are not in the catalogue."
@@ -253,4 +258,4 @@ def _warnings(
     if not with_popularity and "novelty" in settings.metrics:
         yield "The popularity of the items was not given: novelty is left out."
     if tests and tests / (settings.permutations + 1) >= 1 - settings.confidence:
-        yield f"{tests} comparisons are too many for {settings.permutations} permutations: none can be decided."
+        yield f"{tests} comparisons are too many for {settings.permutations} permutations to decide any."

@@ -39,7 +39,7 @@ def read_truth(path: Path) -> pl.DataFrame:
 
 
 def write_run(run: pl.DataFrame, path: Path, *, tag: str = "aisle") -> None:
-    """Write user_id, item_id, rank, score as Parquet, or as TREC text if `path` ends in one of `TREC_ENDINGS`.
+    """Write user_id, item_id, rank, score as Parquet, or as TREC text by the ending (`TREC_ENDINGS`).
 
     Raises:
         InputError: TREC text cannot hold an id with white space in it.
@@ -48,7 +48,7 @@ def write_run(run: pl.DataFrame, path: Path, *, tag: str = "aisle") -> None:
         run.write_parquet(path)
         return
     _no_white_space(run, path)
-    fields = ["user_id", pl.lit("Q0"), "item_id", "rank", "score", pl.lit(tag)]
+    fields: list[pl.Expr | str] = ["user_id", pl.lit("Q0"), "item_id", "rank", "score", pl.lit(tag)]
     _write_lines(run, fields, path)
 
 
@@ -93,10 +93,17 @@ def _read_trec(path: Path, fields: tuple[str, ...], number: str) -> pl.DataFrame
     _exists(path)
     try:
         lines = pl.read_csv(
-            path, has_header=False, separator="\n", quote_char=None, new_columns=["line"], schema={"line": pl.String}
+            path,
+            has_header=False,
+            separator="\n",
+            quote_char=None,
+            new_columns=["line"],
+            schema={"line": pl.String},
         )
     except (ComputeError, UnicodeDecodeError) as error:
-        raise InputError("TREC text in UTF-8", f"{path}: {str(error).splitlines()[0]}", "check the file") from error
+        raise InputError(
+            "TREC text in UTF-8", f"{path}: {str(error).splitlines()[0]}", "check the file"
+        ) from error
     words = lines.with_row_index("at", 1).with_columns(
         pl.col("line").str.strip_chars().str.replace_all(r"\s+", " ").str.split(" ")
     )
@@ -119,7 +126,9 @@ def _read_trec(path: Path, fields: tuple[str, ...], number: str) -> pl.DataFrame
 
 def _no_white_space(frame: pl.DataFrame, path: Path) -> None:
     for column in ("user_id", "item_id"):
-        bad = frame.filter(pl.col(column).cast(pl.String).str.contains(r"\s") | (pl.col(column).cast(pl.String) == ""))
+        bad = frame.filter(
+            pl.col(column).cast(pl.String).str.contains(r"\s") | (pl.col(column).cast(pl.String) == "")
+        )
         if len(bad):
             raise InputError(
                 "ids without white space, for TREC text",

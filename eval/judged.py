@@ -63,8 +63,8 @@ class Truth:
 class Judged:
     """One run, judged.
 
-    A *hit* is a relevant item that the run returned, at any rank. Hits are ordered by user and rank, so that a
-    metric is one weighted count over them instead of a pass over all rows.
+    A *hit* is a relevant item that the run returned, at any rank. Hits are ordered by user and rank, so
+    that a metric is one weighted count over them instead of a pass over all rows.
 
     Attributes:
         hit_users: user rows, int64 (n_hits).
@@ -96,7 +96,8 @@ class Judged:
     def sum_hits(self, weights: NDArray[np.float64], k: int) -> UserScores:
         """Sum of `weights` (n_hits) over each user's hits at rank <= k."""
         within = self.hit_ranks <= k
-        return np.bincount(self.hit_users[within], weights[within], minlength=len(self.truth))
+        sums = np.bincount(self.hit_users[within], weights[within], minlength=len(self.truth))
+        return sums.astype(np.float64, copy=False)
 
     def hits(self, k: int) -> UserScores:
         """Number of relevant items in each user's first k."""
@@ -107,7 +108,7 @@ class Judged:
         return scores / np.maximum(self.truth.relevant, 1)
 
     def exposure(self, k: int) -> Rows:
-        """Times that each of `items` in the catalogue is in somebody's first k, int64; unshown ones are left out."""
+        """Times that each of `items` in the catalogue is in somebody's first k, int64 (n_items or fewer)."""
         shown = np.bincount(self.list_items[self.list_ranks <= k], minlength=len(self.items))
         return shown if self.in_catalogue is None else shown[self.in_catalogue]
 
@@ -196,7 +197,7 @@ def _each_item_once(users: Rows, listed: Rows, truth: Truth, items: pl.Series) -
         user, item = divmod(int(repeated[0]), len(items))
         raise InputError(
             "each item at most once for a user",
-            f"{len(repeated)} repeated rows, such as item {items[item]!r} for user {truth.users.values[user]!r}",
+            f"{len(repeated)} repeats, such as item {items[item]!r} of user {truth.users.values[user]!r}",
             "keep the best row of each user and item",
         )
 

@@ -1,8 +1,8 @@
 """What a number was measured on. Two numbers under different protocols are not compared.
 
-A protocol is a flat or nested JSON object. The caller says what only it knows (`dataset`, `split`, `part`, `filter`,
-`masking`, whatever else was decided before the metrics); :func:`describe` adds what the evaluation itself sees, and a
-fingerprint over all of it.
+A protocol is a flat or nested JSON object. The caller says what only it knows (`dataset`, `split`,
+`part`, `filter`, `masking`, whatever else was decided before the metrics); :func:`describe` adds what the
+evaluation itself sees, and a fingerprint over all of it.
 """
 
 import hashlib
@@ -27,12 +27,14 @@ AS_GIVEN: Protocol = {
 """What a protocol says where the caller did not."""
 
 
-def describe(given: Mapping[str, JsonValue], truth: Truth, k: Sequence[int], catalogue_size: int | None) -> Protocol:
+def describe(
+    given: Mapping[str, JsonValue], truth: Truth, k: Sequence[int], catalogue_size: int | None
+) -> Protocol:
     """The whole protocol of an evaluation, with its `fingerprint`.
 
-    Added to `given`: `AS_GIVEN` where it is silent, `k` (the cut-offs), `ties` (always "against": a relevant item
-    comes after all others of equal score), `users`, `relevant` (pairs of user and item), `catalogue` (items, or null)
-    and `truth` (a checksum of who wanted what).
+    Added to `given`: `AS_GIVEN` where it is silent, `k` (the cut-offs), `ties` (always "against": a
+    relevant item comes after all others of equal score), `users`, `relevant` (pairs of user and item),
+    `catalogue` (items, or null) and `truth` (a checksum of who wanted what).
     """
     protocol: Protocol = {
         **AS_GIVEN,
@@ -54,7 +56,7 @@ def fingerprint(protocol: Mapping[str, JsonValue]) -> str:
 
 
 def differences(one: Mapping[str, JsonValue], other: Mapping[str, JsonValue]) -> list[str]:
-    """What two protocols disagree about, as `key: this in the first, that in the second`; nested keys by dots."""
+    """What two protocols disagree about: `key: this in the first, that in the second`; nested keys dotted."""
     first, second = _flat(one), _flat(other)
     keys = [key for key in dict.fromkeys([*first, *second]) if key != "fingerprint"]
     return [

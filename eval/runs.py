@@ -15,8 +15,8 @@ truth
     relevance  number >= 0            optional, else 1; 0 is judged not relevant
     =========  =====================  ==========================================================
 
-Other columns are not looked at. A user of the truth whom the run leaves out scores 0; a user of the run who is not
-in the truth is ignored. Both are counted.
+Other columns are not looked at. A user of the truth whom the run leaves out scores 0; a user of the run
+who is not in the truth is ignored. Both are counted.
 """
 
 import difflib
@@ -31,16 +31,19 @@ from aisle.eval.judged import Truth
 def check_truth(frame: pl.DataFrame) -> Truth:
     """Read a truth table (see the module).
 
-    Rows that repeat an earlier one are merged and counted. A user all of whose items have relevance 0 stays, and
-    scores 0, as in trec_eval.
+    Rows that repeat an earlier one are merged and counted. A user all of whose items have relevance 0
+    stays, and scores 0, as in trec_eval.
 
     Raises:
-        InputError: a column is missing, there are no rows, an id is null or of another type, a relevance is negative
+        InputError: a column is missing, there are no rows, an id is null or of another type, a relevance
+            is negative
             or not a number, one user and item have two relevances, or the rows are events of several kinds.
     """
     _has(frame, "user_id", "item_id", what="truth")
     if not len(frame):
-        raise InputError("a truth with relevant items", "no rows", "check that the held-out part is not empty")
+        raise InputError(
+            "a truth with relevant items", "no rows", "check that the held-out part is not empty"
+        )
     if "kind" in frame.columns and frame["kind"].n_unique() > 1:
         kinds = ", ".join(sorted(frame["kind"].cast(pl.String).unique().drop_nulls()))
         raise InputError(
@@ -48,7 +51,7 @@ def check_truth(frame: pl.DataFrame) -> Truth:
             f"events of several kinds: {kinds}",
             "keep the rows of the kind that makes an item relevant, such as purchase",
         )
-    kinds_of_ids = {column: _id_kind(frame, column, "truth") for column in ("user_id", "item_id")}
+    user_kind, item_kind = (_id_kind(frame, column, "truth") for column in ("user_id", "item_id"))
     gain = pl.col("relevance").cast(pl.Float64) if "relevance" in frame.columns else pl.lit(1.0)
     rows = frame.select(pl.col("user_id", "item_id").cast(pl.String), gain=gain)
     bad = rows.filter(pl.col("gain").is_null() | ~pl.col("gain").is_finite() | (pl.col("gain") < 0))
@@ -72,14 +75,15 @@ def check_truth(frame: pl.DataFrame) -> Truth:
         .select("item_id", "gain", user=users.code("user_id"))
         .sort("user", "gain", "item_id", descending=[False, True, False])
     )
-    return Truth(users, relevant, *kinds_of_ids.values(), repeats=len(rows) - len(distinct))
+    return Truth(users, relevant, user_kind, item_kind, repeats=len(rows) - len(distinct))
 
 
 def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
     """A run as user_id String, item_id String, score Float64, in the order of its rows.
 
     Raises:
-        InputError: a column is missing, an id is null or written in another way than in the truth, a score is null
+        InputError: a column is missing, an id is null or written in another way than in the truth, a
+            score is null
             or not finite, ranks and scores disagree, or no user of the truth occurs in a run that has rows.
     """
     what = f"run {name!r}"
@@ -112,7 +116,7 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
     if len(run) and not run["user_id"].is_in(truth.users.values.implode()).any():
         raise InputError(
             "a run for users of the truth",
-            f"none of them in {what}, whose ids look like {run['user_id'][0]!r} and not {truth.users.values[0]!r}",
+            f"none in {what}: its ids look like {run['user_id'][0]!r}, not {truth.users.values[0]!r}",
             "check that run and truth come from the same prepared data",
         )
     return run.drop("rank")

@@ -46,11 +46,10 @@ class EvaluateSettings(BaseModel):
 
     @model_validator(mode="after")
     def _measured(self) -> "EvaluateSettings":
-        measured = {str(measure) for measure in self.user_measures}
+        measured = [str(measure) for measure in self.user_measures]
         for name in (self.primary, *self.tested):
             if name not in measured:
-                raise ValueError(f"{name} is not measured per user: add its metric and its cut-off, or choose "
-                                 f"one of {', '.join(sorted(measured))}")  # fmt: skip
+                raise ValueError(f"{name} is not measured per user: choose one of {', '.join(measured)}")
         return self
 
     @property

@@ -1,8 +1,8 @@
 """How far chance alone could move a number: bootstrap intervals, paired tests, and Holm's correction.
 
-Users are the units that are resampled: the question is what another set of such users would have shown. All models
-of a report are resampled alike (the same seed draws the same users), so that differences between two of them are
-paired.
+Users are the units that are resampled: the question is what another set of such users would have shown.
+All models of a report are resampled alike (the same seed draws the same users), so that differences
+between two of them are paired.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,10 @@ BLOCK = 1 << 22
 
 
 def bootstrap_means(scores: Floats, *, resamples: int, seed: int) -> Floats:
-    """Means of `scores` (n_users, n_columns) over users drawn with replacement, float64 (resamples, n_columns).
+    """Means of `scores` (n_users, n_columns) over redrawn users, float64 (resamples, n_columns).
 
-    A resample draws n_users users; it is a row of counts, and all means of a block are one matrix product.
+    A resample draws n_users users with replacement. It is a row of counts, and all means of a block are one
+    matrix product.
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 6.
     """
     n_users = len(scores)
@@ -51,10 +52,10 @@ def interval(means: Floats, confidence: float) -> tuple[Floats, Floats]:
 
 
 def flipped_sums(scores: Floats, *, permutations: int, seed: int) -> Floats:
-    """Sums of `scores` (n_users, n_columns) under random signs of the users, float64 (permutations, n_columns).
+    """Sums of `scores` (n_users, n_columns) under random signs, float64 (permutations, n_columns).
 
-    A user's sign is the same in every column, so the difference of two columns is the sum of flipped differences:
-    one product serves the tests of all pairs.
+    A user's sign is the same in every column, so the difference of two columns is the sum of flipped
+    differences: one product serves the tests of all pairs.
     """
     generator = np.random.default_rng(seed)
     n_users, total = len(scores), scores.sum(axis=0)
@@ -70,17 +71,18 @@ def flipped_sums(scores: Floats, *, permutations: int, seed: int) -> Floats:
 def permutation_p(observed: float, flipped: UserScores) -> float:
     """Two-sided p-value of an observed sum of paired differences among its sign-flipped sums (permutations).
 
-    `(1 + number of flips at least as far from 0) / (permutations + 1)`, never 0: the observed order is one of the
-    possible ones. If the two models did the same, each user's difference would have either sign equally often.
-    Source: Smucker, Allan and Carterette 2007, "A Comparison of Statistical Significance Tests for Information
-    Retrieval Evaluation"; the added one is Phipson and Smyth 2010.
+    `(1 + number of flips at least as far from 0) / (permutations + 1)`, never 0: the observed order is
+    one of the possible ones. If the two models did the same, each user's difference would have either
+    sign equally often.
+    Source: Smucker, Allan and Carterette 2007, "A Comparison of Statistical Significance Tests for
+    Information Retrieval Evaluation"; the added one is Phipson and Smyth 2010.
     """
     as_far = np.count_nonzero(np.abs(flipped) >= abs(observed) * (1 - 1e-9))
     return (1 + as_far) / (len(flipped) + 1)
 
 
 def holm(p_values: Floats) -> Floats:
-    """p-values corrected for being many, in their order (n): reject where the corrected one is below the level.
+    """p-values corrected for being many, in their order (n): reject where one is below the level.
 
     The i-th smallest of n is multiplied by n - i + 1, and none may be smaller than the one before.
     Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure".

@@ -8,8 +8,8 @@ from aisle.eval.judged import Judged
 def gini(judged: Judged, k: int) -> float:
     """Gini index of the times that each item of the catalogue is shown in the first k of all users.
 
-    `sum over items i = 1..n, by rising exposure x, of (2i - n - 1) x_i / ((n - 1) sum of x)`: 0 where all items
-    are shown equally often or nothing is shown, 1 where one item takes every place.
+    `sum over items i = 1..n, by rising exposure x, of (2i - n - 1) x_i / ((n - 1) sum of x)`: 0 where all
+    items are shown equally often or nothing is shown, 1 where one item takes every place.
     Source: Castells, Hurley and Vargas 2015, "Novelty and Diversity in Recommender Systems" (Gini index).
     """
     exposure = np.sort(judged.exposure(k)).astype(np.float64)

@@ -8,8 +8,8 @@ from aisle.eval.judged import Gains, Judged, UserScores
 def ndcg(judged: Judged, k: int) -> UserScores:
     """`DCG@k / IDCG@k` with `DCG@k = sum of gain / log2(rank + 1)` over ranks <= k, float64 (n_users).
 
-    IDCG is the DCG of the truth in its best order. The gain is the relevance itself: 1 for every relevant item
-    where the truth has no degrees (binary ndcg).
+    IDCG is the DCG of the truth in its best order. The gain is the relevance itself: 1 for every relevant
+    item where the truth has no degrees (binary ndcg).
     Source: Järvelin and Kekäläinen 2002, with the discount of trec_eval (`ndcg_cut_k`, ir_measures `nDCG@k`).
     """
     return _normalised(judged, k, judged.hit_gains, judged.truth.gains)

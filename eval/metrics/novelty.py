@@ -10,8 +10,8 @@ def novelty(judged: Judged, k: int) -> UserScores:
 
     `mean of -log2 p(i)`, where `p(i) = (events of i + 1) / (all events + items)` in the past: the added one
     keeps items never seen before finite.
-    Source: Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma", and Castells, Hurley and Vargas
-    2015 (mean self-information); the smoothing is Laplace's.
+    Source: Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma", and Castells, Hurley and
+    Vargas 2015 (mean self-information); the smoothing is Laplace's.
     """
     information = -np.log2(judged.popularity)
     within = judged.list_ranks <= k

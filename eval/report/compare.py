@@ -23,8 +23,8 @@ class Change(NamedTuple):
 def compare_reports(before: Report, after: Report) -> list[Change]:
     """Values of the models that both reports hold, by model and measure.
 
-    These are differences, not findings: a report keeps no scores of single users, so whether chance explains a
-    difference needs both runs in one evaluation (:func:`aisle.eval.evaluate.evaluate_files`).
+    These are differences, not findings: a report keeps no scores of single users, so whether chance
+    explains a difference needs both runs in one evaluation (:func:`aisle.eval.evaluate.evaluate_files`).
 
     Raises:
         InputError: the reports were made under different protocols; names each difference.

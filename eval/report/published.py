@@ -1,7 +1,7 @@
 """Published figures, to be drawn as reference lines and labelled as what they are.
 
-All under protocol S3: the dataset as given, leave-one-out, all items ranked, seen items masked, every user counted.
-They belong to a dataset by its name in the protocol and to nothing else.
+All under protocol S3: the dataset as given, leave-one-out, all items ranked, seen items masked, every
+user counted. They belong to a dataset by its name in the protocol and to nothing else.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
 
 
 def published(protocol: Mapping[str, JsonValue], measure: str) -> list[Published]:
-    """Published models that state `measure` under this protocol; none unless the protocol says that it is theirs.
+    """Published models that state `measure` under this protocol; none unless it says that it is theirs.
 
     The protocol has to name the dataset (`dataset`) and to say `name: "S3"`.
     """

@@ -18,7 +18,9 @@ class Estimate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: float = Field(description="mean over the users, or the value of all lists together")
-    low: float | None = Field(description="low end of the bootstrap interval; null for measures of the catalogue")
+    low: float | None = Field(
+        description="low end of the bootstrap interval; null for measures of the catalogue"
+    )
     high: float | None = Field(description="high end of the same")
 
 
@@ -61,7 +63,7 @@ class RunCounts(BaseModel):
     users_ignored: int = Field(description="users of the run who are not in the truth")
     longest: int = Field(description="items of the longest list, counted down to the largest cut-off")
     items_outside: int | None = Field(
-        description="distinct items outside the catalogue (they keep their places); null without a list of items"
+        description="distinct items outside the catalogue (they keep their places); null without its ids"
     )
 
 
@@ -90,7 +92,9 @@ class Report(BaseModel):
     runs: dict[str, RunCounts] = Field(description="what each model's run held")
     method: Method = Field(description="how intervals and tests were made")
     warnings: list[str] = Field(description="what a reader has to know before trusting the values")
-    counts: dict[str, JsonValue] = Field({}, description="rows in, kept and rejected while preparing the data")
+    counts: dict[str, JsonValue] = Field(
+        {}, description="rows in, kept and rejected while preparing the data"
+    )
     timings: dict[str, float] = Field({}, description="seconds of each stage or model")
     settings: dict[str, JsonValue] = Field({}, description="all settings of the job")
     versions: dict[str, str] = Field({}, description="versions of what computed this")

@@ -8,11 +8,14 @@ def verdict(report: Report) -> str:
     contest = report.contest()
     if contest is None:
         model, estimates = next(iter(report.models.items()))
-        return f"{model} reaches {report.primary} {estimates[report.primary].value:.4f}; there is nothing to compare."
+        value = estimates[report.primary].value
+        return f"{model} reaches {report.primary} {value:.4f}; there is nothing to compare."
     model, other = contest
     one, two = (report.models[name][report.primary].value for name in contest)
     figures = f"{report.primary} {one:.4f} against {two:.4f}"
-    rival = f"{other}, the best baseline" if set(report.ours) & {model} and other not in report.ours else other
+    rival = (
+        f"{other}, the best baseline" if set(report.ours) & {model} and other not in report.ours else other
+    )
     test = report.comparison(model, other, report.primary)
     if test is None:
         return f"{model} and {rival}: {figures}. No test was made on this measure."
@@ -29,7 +32,8 @@ def evidence(report: Report) -> str:
     if not test:
         return ""
     return (
-        f"Difference {test.difference:+.4f}, {report.method.confidence:.0%} interval {test.low:+.4f} to {test.high:+.4f} "
-        f"(paired bootstrap over users, {report.method.resamples} resamples); paired permutation test "
-        f"p = {test.p:.4f}, {test.p_holm:.4f} after Holm's correction over {len(report.comparisons)} comparisons."
+        f"Difference {test.difference:+.4f}, {report.method.confidence:.0%} interval {test.low:+.4f} to "
+        f"{test.high:+.4f} (paired bootstrap over users, {report.method.resamples} resamples); paired "
+        f"permutation test p = {test.p:.4f}, {test.p_holm:.4f} after Holm's correction over "
+        f"{len(report.comparisons)} comparisons."
     )
