@@ -31,7 +31,7 @@ class Prepared:
     events.parquet              all kept events
     rejects.parquet             all dropped rows, with the reason
     split/{part}.parquet        the events of train, validation and test
-    counts.json                 rows in, kept, rejected by reason; sizes of the parts; `target_kinds`
+    counts.json                 rows in, kept, rejected by reason; sizes of the parts; `target_kinds`, `seen_kinds`
     """
 
     folder: Path
@@ -53,6 +53,12 @@ class Prepared:
     def target_kinds(self) -> tuple[Kind, ...]:
         """Kinds of events that make an item relevant."""
         kinds: Sequence[Kind] = self.counts["target_kinds"]  # type: ignore[assignment]
+        return tuple(kinds)
+
+    @cached_property
+    def seen_kinds(self) -> tuple[Kind, ...]:
+        """Kinds of events that take an item out of a user's results."""
+        kinds: Sequence[Kind] = self.counts["seen_kinds"]  # type: ignore[assignment]
         return tuple(kinds)
 
     @cached_property

@@ -1,0 +1,136 @@
+"""Histories to batches: what the user towers see, and what they have to predict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from aisle.data.history import Histories
+from aisle.data.ids import Rows
+from aisle.data.schema import KINDS, Kind
+
+
+class Batch:
+    """Tensors that travel to a device together."""
+
+    def to(self, device: torch.device | str, **options: bool) -> Self:
+        """The same batch on `device`."""
+        return type(self)(*(getattr(self, field.name).to(device, **options) for field in fields(self)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class PaddedHistories(Batch):
+    """A batch of histories, oldest first, padded at the end.
+
+    Attributes:
+        items: item rows; 0 in padding.
+        kinds: positions in `KINDS`; 0 in padding.
+        lengths: events of each user, 0 for a user without history.
+    """
+
+    items: Int[Tensor, "users events"]
+    kinds: Int[Tensor, "users events"]
+    lengths: Int[Tensor, " users"]
+
+
+@dataclass(frozen=True)
+class SequenceExamples(Batch):
+    """Next-event prediction at every place of a batch of histories.
+
+    Place `j` of a history has seen the events before `j`; its target is event `j`, if `wanted`.
+    """
+
+    histories: PaddedHistories
+    targets: Int[Tensor, "users events"]
+    wanted: Bool[Tensor, "users events"]
+
+    @property
+    def target_rows(self) -> Int[Tensor, " n"]:
+        """Item rows to predict, in the order of the training pairs."""
+        return self.targets[self.wanted]
+
+
+@dataclass(frozen=True)
+class TextPast(Batch):
+    """Rendered histories, as vectors of the language model."""
+
+    vectors: Float[Tensor, "users text_dim"]
+
+
+@dataclass(frozen=True)
+class TextExamples(Batch):
+    """Rendered histories, as vectors of the language model, each with its next item."""
+
+    vectors: Float[Tensor, "users text_dim"]
+    targets: Int[Tensor, " users"]
+
+    @property
+    def target_rows(self) -> Int[Tensor, " n"]:
+        """Item rows to predict, in the order of the training pairs."""
+        return self.targets
+
+
+def pad(histories: Histories, user_rows: Rows, longest: int) -> PaddedHistories:
+    """The `longest` most recent events of each of `user_rows`."""
+    stops = histories.offsets[user_rows + 1]
+    lengths = np.minimum(stops - histories.offsets[user_rows], longest)
+    width = max(1, int(lengths.max(initial=0)))
+    column = np.arange(width)
+    inside = column < lengths[:, None]
+    place = np.where(inside, (stops - lengths)[:, None] + column, 0)
+    items = np.where(inside, histories.items[place] if len(histories.items) else 0, 0)
+    kinds = np.where(inside, histories.kinds[place] if len(histories.kinds) else 0, 0)
+    return PaddedHistories(
+        torch.from_numpy(items), torch.from_numpy(kinds.astype(np.int64)), torch.from_numpy(lengths)
+    )
+
+
+class SequenceDataset(Dataset[int]):
+    """Users with something to predict; an example is a user row, turned into a batch by :meth:`collate`."""
+
+    def __init__(self, histories: Histories, target_kinds: Sequence[Kind], longest: int) -> None:
+        self.histories = histories
+        self.longest = longest
+        self.target_codes = torch.tensor([KINDS.index(kind) for kind in target_kinds])
+        wanted = np.isin(histories.kinds, self.target_codes.numpy())
+        owner = np.repeat(np.arange(len(histories)), histories.lengths)
+        self.users = np.unique(owner[wanted])
+        self.lengths = np.minimum(histories.lengths[self.users], longest + 1)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __getitem__(self, index: int) -> int:
+        return int(self.users[index])
+
+    def collate(self, users: list[int]) -> dict[str, SequenceExamples]:
+        """A batch of the given users: inputs are their events, targets the same events one place later."""
+        whole = pad(self.histories, np.array(users, np.int64), self.longest + 1)
+        inside = torch.arange(whole.items.shape[1]) < whole.lengths[:, None]
+        wanted = inside & torch.isin(whole.kinds, self.target_codes)
+        past = PaddedHistories(whole.items[:, :-1], whole.kinds[:, :-1], (whole.lengths - 1).clamp(min=0))
+        return {"examples": SequenceExamples(past, whole.items, wanted)}
+
+
+class TextDataset(Dataset[int]):
+    """Rendered histories cut before a target item; an example is a row of the arrays."""
+
+    def __init__(self, vectors: Float[Tensor, "n text_dim"], targets: Int[Tensor, " n"]) -> None:
+        self.vectors = vectors
+        self.targets = targets
+        self.lengths = np.ones(len(targets), np.int64)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def collate(self, rows: list[int]) -> dict[str, TextExamples]:
+        """A batch of the given rows."""
+        return {"examples": TextExamples(self.vectors[rows], self.targets[rows])}

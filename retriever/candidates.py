@@ -1,0 +1,137 @@
+"""Item vectors into an index, and the k best unseen items of every user out of it."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from aisle.data.errors import InputError
+from aisle.data.ids import Rows
+from aisle.data.prepared import BEFORE, Part, Prepared
+from aisle.data.progress import meter
+from aisle.data.settings import TextSettings
+from aisle.index import store
+from aisle.index.exact import NONE, ExactIndex
+from aisle.index.settings import IndexSettings
+from aisle.retriever import checkpoint
+from aisle.retriever.encoder import Encoder
+from aisle.retriever.locate import sha256_of
+from aisle.retriever.settings import RetrieverSettings
+from aisle.retriever.texts import item_texts, mean_of_history
+from aisle.retriever.users import AT_ONCE, users_of
+
+RUN = pl.Schema({"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.String(), "score": pl.Float64()})
+"""Columns of candidates, and of any run."""
+
+
+def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSettings) -> None:
+    """Index the item vectors of the towers in `model`: index.faiss, ids.parquet and index.json in `out`.
+
+    Raises:
+        InputError: the towers were trained on another catalogue.
+    """
+    trained = checkpoint.load(model)
+    _same_catalogue(prepared, trained.items)
+    with torch.inference_mode():
+        vectors = trained.towers.item_vectors().numpy()
+    store.save(ExactIndex(vectors, settings), trained.items, out, model=fingerprint(model))
+
+
+def retrieve(
+    prepared: Prepared,
+    text: TextSettings,
+    model: Path,
+    index: Path,
+    out: Path,
+    settings: IndexSettings,
+    *,
+    part: Part = "test",
+    k: int = 100,
+) -> None:
+    """Write `out/candidates.parquet`: the `k` best items of every user who has not seen them.
+
+    Users are all those of the shop; what they did before `part` is known.
+
+    Args:
+        prepared: the shop.
+        text: templates, for a user tower that reads.
+        model: folder of the towers.
+        index: folder of the index that the towers' item vectors are in.
+        out: existing folder.
+        settings: where to search.
+        part: the part of the events that is to be predicted.
+        k: candidates of each user.
+
+    Raises:
+        InputError: the towers were trained on another catalogue.
+        IndexFault: the index is damaged or holds the vectors of other towers.
+    """
+    trained = checkpoint.load(model)
+    _same_catalogue(prepared, trained.items)
+    nearest, _ = store.load(index, settings, model=fingerprint(model))
+    users = users_of(prepared, text, trained.settings, None, out / "vectors")
+    past = BEFORE[part]
+    with torch.inference_mode():
+        vectors = users.vectors(trained.towers, np.arange(len(prepared.user_ids)), *past).numpy()
+    _ranked(prepared, nearest, vectors, past, k).write_parquet(out / "candidates.parquet")
+
+
+def encoder_run(
+    prepared: Prepared, text: TextSettings, settings: RetrieverSettings, *, part: Part = "test", k: int = 100
+) -> pl.DataFrame:
+    """The untouched language model as a recommender: items closest to the mean text vector of the history.
+
+    Returns:
+        A run (columns `RUN`) for all users with a history.
+    """
+    encoder = Encoder.load(settings.encoder)
+    past = BEFORE[part]
+    vectors = encoder.encode(item_texts(prepared, text, *past), "encoding items")
+    histories = prepared.histories(*past)
+    queries = mean_of_history(vectors, histories.offsets, histories.items)
+    run = _ranked(prepared, ExactIndex(vectors, IndexSettings()), queries, past, k)
+    known = prepared.user_ids.values.filter(pl.Series(histories.lengths > 0))
+    return run.filter(pl.col("user_id").is_in(known.implode()))
+
+
+def fingerprint(model: Path) -> str:
+    """SHA-256 of the towers and the text vectors in a model folder."""
+    return sha256_of(*sorted(model.glob("*.safetensors")))
+
+
+def _ranked(
+    prepared: Prepared, index: ExactIndex, queries: NDArray[np.float32], past: tuple[Part, ...], k: int
+) -> pl.DataFrame:
+    """The run of all users with the given vectors."""
+    histories = prepared.histories(*past, kinds=prepared.seen_kinds)
+    users = np.arange(len(queries))
+    parts = []
+    with meter("searching", len(users)) as progress:
+        for start in range(0, len(users), AT_ONCE):
+            block: Rows = users[start : start + AT_ONCE]
+            scores, rows = index.search(queries[block], k, histories.seen(block))
+            user, place = np.nonzero(rows != NONE)
+            parts.append((block[user], place + 1, rows[user, place], scores[user, place]))
+            progress.advance(len(block))
+    user, rank, item, score = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return pl.DataFrame(
+        {
+            "user_id": prepared.user_ids.values.gather(user),
+            "rank": rank,
+            "item_id": prepared.item_ids.values.gather(item),
+            "score": score,
+        },
+        schema=RUN,
+        strict=False,
+    )
+
+
+def _same_catalogue(prepared: Prepared, trained: pl.Series) -> None:
+    if not trained.equals(prepared.item_ids.values):
+        raise InputError(
+            f"towers trained on this catalogue of {len(prepared.item_ids)} items",
+            f"towers of a catalogue of {len(trained)} items, not the same ones",
+            "run `aisle train` on this prepared shop",
+        )

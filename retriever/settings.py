@@ -1,0 +1,86 @@
+"""What can be set about the two towers."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+Precision = Literal["auto", "fp32", "bf16"]
+"""Arithmetic of a model; auto: bf16 where the processor has instructions for it, else fp32."""
+
+
+class EncoderSettings(BaseModel):
+    """The language model that reads products and behaviour."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(default=MINILM, description="Hugging Face name or local folder of an encoder")
+    max_tokens: int = Field(default=128, ge=8, description="longest text, in tokens; the rest is cut")
+    batch_tokens: int = Field(
+        default=8192, ge=64, description="tokens in one batch of texts, padding included"
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="arithmetic of the language model; auto: bf16 where the processor computes in it",
+    )
+
+
+class RetrieverSettings(BaseModel):
+    """Item tower, user tower, and how they are trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: EncoderSettings = EncoderSettings()
+    user_tower: Literal["sequence", "text"] = Field(
+        default="sequence",
+        description="sequence: a causal transformer over item vectors; text: the language model over "
+        "the history",
+    )
+    item_text: bool = Field(default=True, description="item vectors come from the item's text")
+    item_ids: bool = Field(
+        default=True, description="each item also has a free vector, learned from its events"
+    )
+    id_dropout: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="share of free vectors left out in each step, so that the text carries new items",
+    )
+    dim: int = Field(default=128, ge=2, description="length of item and user vectors")
+    layers: int = Field(default=1, ge=1, description="transformer layers of the sequence tower")
+    heads: int = Field(default=2, ge=1, description="attention heads; divides dim")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="dropout in both towers")
+    max_history: int = Field(default=50, ge=1, description="most recent events of a user that the towers see")
+    similarity: Literal["cosine", "dot"] = Field(default="cosine", description="how a user meets an item")
+    temperature: float = Field(default=0.07, gt=0, description="scores are divided by it before the softmax")
+    loss: Literal["auto", "full_softmax", "sampled_softmax", "in_batch"] = Field(
+        default="auto", description="auto: full softmax up to full_softmax_limit items, else sampled softmax"
+    )
+    full_softmax_limit: int = Field(
+        default=50_000, ge=1, description="largest catalogue for which auto takes full_softmax"
+    )
+    negatives: int = Field(default=1024, ge=1, description="uniform negatives of a step of sampled_softmax")
+    precision: Precision = Field(
+        default="auto", description="arithmetic of training; auto: bf16 where the processor computes in it"
+    )
+    batch_size: int = Field(default=128, ge=1, description="users in one step")
+    learning_rate: float = Field(default=1e-3, gt=0, description="of AdamW, constant after the warm-up")
+    weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
+    warmup_steps: int = Field(
+        default=100, ge=0, description="steps over which the learning rate rises to its value"
+    )
+    max_epochs: int = Field(default=30, ge=1, description="passes over the training users at most")
+    patience: int = Field(
+        default=3, ge=1, description="epochs without a better validation ndcg@10 before stopping"
+    )
+    refit: bool = Field(
+        default=True,
+        description="train anew on train + validation for the chosen number of epochs (protocol S3)",
+    )
+    text_examples: int = Field(
+        default=2,
+        ge=1,
+        description="text tower: most recent purchases of each user that become training examples",
+    )

@@ -1,0 +1,85 @@
+"""Texts of the prepared shop's items and histories, and their vectors."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from aisle.data.prepared import Part, Prepared
+from aisle.data.settings import TextSettings
+from aisle.data.text import render_history, render_items
+from aisle.retriever.encoder import Encoder
+
+
+def item_texts(prepared: Prepared, settings: TextSettings, *past: Part) -> list[str]:
+    """Text of each item row; items known only by their reviews are described by those of `past`."""
+    return render_items(prepared.items, settings, prepared.events(*past).collect())
+
+
+def history_texts(
+    events: pl.DataFrame,
+    spans: Iterable[tuple[int, int]],
+    items: Mapping[str, str],
+    settings: TextSettings,
+    count_tokens: Callable[[str], int],
+) -> list[str]:
+    """Rendered history of each span of rows of `events`; "" for an empty one.
+
+    Args:
+        events: canonical events, oldest first within each span.
+        spans: first row and the row behind the last one.
+        items: text of each item_id.
+        settings: templates and budget.
+        count_tokens: tokens of a text.
+    """
+    columns = events.select("item_id", "kind", "rating", "text", "price", "quantity")
+    texts = []
+    for start, stop in spans:
+        newest = max(start, stop - settings.history_tokens)  # an event takes at least one token
+        rows = columns.slice(newest, stop - newest).to_dicts()
+        texts.append(render_history(rows, lambda item: items.get(item, ""), settings, count_tokens))
+    return texts
+
+
+def kept_vectors(folder: Path, encoder: Encoder, texts: list[str], what: str) -> Float[Tensor, "n dim"]:
+    """Vectors of `texts`, kept in `folder` under a hash of the texts, so that nothing is encoded twice.
+
+    A run that was killed, and the refit, find them there.
+    """
+    digest = hashlib.sha256(encoder.fingerprint.encode())
+    for text in texts:
+        digest.update(hashlib.sha256(text.encode()).digest())
+    path = folder / f"{digest.hexdigest()[:16]}.safetensors"
+    if path.is_file():
+        return load_file(path)["vectors"]
+    vectors = torch.from_numpy(encoder.encode(texts, what))
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    save_file({"vectors": vectors}, unfinished)
+    unfinished.replace(path)
+    return vectors
+
+
+def mean_of_history(
+    vectors: Float[NDArray[np.float32], "items dim"], offsets: NDArray[np.int64], items: NDArray[np.int64]
+) -> Float[NDArray[np.float32], "users dim"]:
+    """Mean text vector of each user's items, unit length; zeros for a user without any.
+
+    Args:
+        vectors: text vectors of the items.
+        offsets: as in `Histories`.
+        items: as in `Histories`.
+    """
+    sums = np.zeros((len(offsets) - 1, vectors.shape[1]), np.float32)
+    owner = np.repeat(np.arange(len(sums)), np.diff(offsets))
+    np.add.at(sums, owner, vectors[items])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    np.divide(sums, lengths, out=sums, where=lengths > 0)
+    return sums

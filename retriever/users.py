@@ -1,0 +1,132 @@
+"""How each kind of user tower reads a shop's users: histories as arrays, or histories as text."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from aisle.data.history import Histories, event_time
+from aisle.data.ids import Rows
+from aisle.data.prepared import Part, Prepared
+from aisle.data.schema import of_kinds
+from aisle.data.settings import TextSettings
+from aisle.retriever.batches import Batch, SequenceDataset, TextDataset, TextPast, pad
+from aisle.retriever.encoder import Encoder
+from aisle.retriever.settings import RetrieverSettings
+from aisle.retriever.texts import history_texts, item_texts, kept_vectors
+from aisle.retriever.towers import TwoTower
+
+AT_ONCE = 1024
+"""Users in one pass of the towers."""
+
+
+class Users(ABC):
+    """The user side of a shop, as one kind of user tower needs it."""
+
+    @abstractmethod
+    def examples(self, *parts: Part) -> SequenceDataset | TextDataset:
+        """Training examples from the events of `parts`."""
+
+    @abstractmethod
+    def inputs(self, user_rows: Rows, *past: Part) -> Batch:
+        """What the user tower reads for these users after the events of `past`."""
+
+    def vectors(self, towers: TwoTower, user_rows: Rows, *past: Part) -> Float[Tensor, "n dim"]:
+        """Vectors of users after the events of `past`, by the towers as they are."""
+        device = next(towers.parameters()).device
+        blocks = [user_rows[start : start + AT_ONCE] for start in range(0, len(user_rows), AT_ONCE)]
+        return torch.cat([towers.user_vectors(self.inputs(block, *past).to(device)) for block in blocks])
+
+
+class SequenceUsers(Users):
+    """Histories as padded arrays of item rows; a look, a cart and a purchase in a row are one event."""
+
+    def __init__(self, prepared: Prepared, settings: RetrieverSettings) -> None:
+        self.prepared = prepared
+        self.longest = settings.max_history
+        self.histories = cache(self._histories)
+
+    def examples(self, *parts: Part) -> SequenceDataset:
+        """All users with something to predict, each with the whole history."""
+        return SequenceDataset(self.histories(*parts), self.prepared.target_kinds, self.longest)
+
+    def inputs(self, user_rows: Rows, *past: Part) -> Batch:
+        """The most recent events, padded."""
+        return pad(self.histories(*past), user_rows, self.longest)
+
+    def _histories(self, *parts: Part) -> Histories:
+        return self.prepared.histories(*parts).merge_repeats()
+
+
+class TextUsers(Users):
+    """Histories as text, read by the language model.
+
+    Vectors are kept in `folder`, so that a killed run does not encode again.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        text: TextSettings,
+        settings: RetrieverSettings,
+        encoder: Encoder,
+        folder: Path,
+    ) -> None:
+        self.prepared = prepared
+        self.text = text
+        self.settings = settings
+        self.encoder = encoder
+        self.folder = folder
+        self.past_vectors = cache(self._past_vectors)
+
+    def examples(self, *parts: Part) -> TextDataset:
+        """The last `text_examples` target events of each user, each with the history before it."""
+        events, offsets = self._ordered(*parts)
+        targets = events.filter(of_kinds(self.prepared.target_kinds), pl.col("item_id").is_not_null())
+        chosen = targets.group_by("user", maintain_order=True).tail(self.settings.text_examples)
+        spans = zip(offsets[chosen["user"].to_numpy()].tolist(), chosen["row"].to_list(), strict=True)
+        vectors = kept_vectors(
+            self.folder, self.encoder, self._texts(events, spans, *parts), "encoding histories"
+        )
+        return TextDataset(vectors, torch.from_numpy(self.prepared.item_ids.rows(chosen["item_id"])))
+
+    def inputs(self, user_rows: Rows, *past: Part) -> Batch:
+        """The language model's vectors of the rendered histories."""
+        return TextPast(self.past_vectors(*past)[user_rows])
+
+    def _past_vectors(self, *past: Part) -> Float[Tensor, "users text_dim"]:
+        events, offsets = self._ordered(*past)
+        spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+        return kept_vectors(
+            self.folder, self.encoder, self._texts(events, spans, *past), "encoding histories"
+        )
+
+    def _ordered(self, *parts: Part) -> tuple[pl.DataFrame, Rows]:
+        """Events by user and time, with `user` and `row`; offsets, int64 (n_users + 1)."""
+        events = self.prepared.events(*parts).with_columns(
+            user=self.prepared.user_ids.code("user_id"), time=event_time()
+        )
+        ordered = events.collect().sort("user", "time", maintain_order=True).with_row_index("row")
+        counts = np.bincount(ordered["user"].to_numpy(), minlength=len(self.prepared.user_ids))
+        return ordered, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def _texts(self, events: pl.DataFrame, spans: Iterable[tuple[int, int]], *past: Part) -> list[str]:
+        items = dict(
+            zip(self.prepared.item_ids.values, item_texts(self.prepared, self.text, *past), strict=True)
+        )
+        return history_texts(events, spans, items, self.text, self.encoder.count_tokens)
+
+
+def users_of(
+    prepared: Prepared, text: TextSettings, settings: RetrieverSettings, encoder: Encoder | None, folder: Path
+) -> Users:
+    """The user side that the settings name; `folder` keeps the vectors of histories as text."""
+    if settings.user_tower == "sequence":
+        return SequenceUsers(prepared, settings)
+    return TextUsers(prepared, text, settings, encoder or Encoder.load(settings.encoder), folder)
