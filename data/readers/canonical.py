@@ -1,8 +1,9 @@
 """Staged columns to canonical columns, as polars expressions: the same for text files and for Parquet.
 
-Events of a file with neither times nor positions take their row for their position. A staged column bears a canonical name and holds text (or lists of text, or attributes), or, out of Parquet, a
-number or a time. What has a value that cannot be read gets a `problem`; an unreadable price, quantity or position
-is left empty and named in `unread`, because the row is still worth having.
+A staged column bears a canonical name and holds text (or lists of text, or attributes), or, out of Parquet,
+a number or a time. A value that cannot be read gives its row a `problem`; an unreadable price, quantity or
+position is left empty and named in `unread`, because the row is still worth having. Events of a file with
+neither times nor positions take the order of their rows for their position.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ NO_ID = ("", "null", "none", "nan", "undefined", "\\n")
 """What programs write where an id is missing, in lower case."""
 
 TIMES = ("%+", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d", "%Y-%m-%d %H:%M", "%m %d, %Y")
-"""Times written as text: ISO 8601 with and without zone (UTC when it has none), and Amazon's `06 17, 2018`."""
+"""Times written as text: ISO 8601 (UTC where no zone is given), and Amazon's `06 17, 2018`."""
 
 PRICE = (
     r"^\s*(?:[\p{Sc}]|[A-Za-z]{1,3}\p{Sc}?)?\s*(-?\d[\d.,]*)\s*(?:[\p{Sc}]|[A-Za-z]{1,3})?\s*"
@@ -29,7 +30,7 @@ PRICE = (
 
 
 def canonical(staged: pl.LazyFrame, mapping: FileMapping, source: str) -> pl.LazyFrame:
-    """Canonical columns, then `source`, `row`, `problem`, then `unread` (names of optional values left empty).
+    """Canonical columns, then `source`, `row`, `problem`, then `unread`: optional values left empty.
 
     Args:
         staged: canonical names with staged types, `row` and `problem`.
@@ -140,7 +141,7 @@ def prices(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
     A comma before exactly three digits separates thousands, any other comma is a decimal point.
 
-    >>> frame = pl.DataFrame({"price": ["$12.99", "$5.00 - $20.00", "1,299.00 EUR", "9,99 €", ".a-box{}", "-3"]})
+    >>> frame = pl.DataFrame({"price": ["$12.99", "$5.00 - $20.00", "1,299.00 EUR", "9,99 €", ".a{}", "-3"]})
     >>> frame.select(prices(pl.col("price"), pl.String()))["price"].to_list()
     [12.99, 5.0, 1299.0, 9.99, None, -3.0]
     """
@@ -159,7 +160,8 @@ def times(
     The unit of a number is told by its size unless `unit` says it: seconds below 10^11, milliseconds below
     10^14, microseconds below 10^17, nanoseconds above.
 
-    >>> frame = pl.DataFrame({"at": ["1393545600", "1393545600000", "2014-02-28", "2014-02-28T01:00:00+01:00"]})
+    >>> at = ["1393545600", "1393545600000", "2014-02-28", "2014-02-28T01:00:00+01:00"]
+    >>> frame = pl.DataFrame({"at": at})
     >>> frame.select(times(pl.col("at"), pl.String()))["at"].dt.epoch("s").unique().to_list()
     [1393545600]
     """
@@ -193,7 +195,7 @@ def times(
 
 
 def kinds(mapping: FileMapping) -> pl.Expr:
-    """Event kinds: the one of all rows, or those of a column, by the mapping's `kinds` or by their own names."""
+    """Event kinds: the one of all rows, or a column's, by the mapping's `kinds` or by their own names."""
     if mapping.kind is not None:
         return pl.lit(mapping.kind).cast(KIND)
     named: dict[str, str] = {str(kind): kind for kind in KINDS}

@@ -43,7 +43,7 @@ def is_recbole(line: str) -> bool:
 def delimited_rows(path: Path, mapping: FileMapping, separator: str) -> Iterator[Row]:
     """The rows of a delimited file under the names of its columns; blank lines are none.
 
-    A row spans lines where quotes do. A row with too many or too few fields, or with broken quotes, has a problem.
+    A row spans lines where quotes do. One with too many or too few fields, or broken quotes, has a problem.
 
     Raises:
         InputError: see :func:`aisle.data.readers.lines.text_lines`.

@@ -1,4 +1,4 @@
-"""Text files as numbered lines: gzip by content, byte-order marks, encodings, and what can be wrong with them."""
+"""Text files as numbered lines: gzip by content, byte-order marks, encodings, and what can be wrong."""
 
 import gzip
 import io

@@ -1,21 +1,21 @@
-"""Parquet files, scanned lazily: source columns brought to the staged form as polars expressions."""
+"""Parquet files: source columns brought to the staged form as polars expressions."""
 
-import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow
+import pyarrow.parquet
 
 from aisle.data.errors import InputError
 from aisle.data.mapping import FileMapping
-from aisle.data.readers.canonical import canonical
+from aisle.data.progress import meter
 from aisle.data.readers.shapes import DTYPES, SHAPES, picker
-from aisle.data.readers.staging import Tally
+from aisle.data.readers.staging import Stage, Tally
 
-MAGIC = b"PAR1"
-DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, builtins.OverflowError)
-"""What polars raises for a Parquet file that is none, or not whole."""
+BATCH_ROWS = 1 << 16
 
 
 def parquet_columns(path: Path) -> list[str]:
@@ -24,61 +24,62 @@ def parquet_columns(path: Path) -> list[str]:
     Raises:
         InputError: it is no Parquet file, or a damaged one.
     """
-    return list(_schema(path))
+    with _whole(path) as file:
+        return list(file.schema_arrow.names)
 
 
-def scan(path: Path, mapping: FileMapping, tally: Tally) -> pl.LazyFrame:
+def stage_parquet(path: Path, mapping: FileMapping, folder: Path, tally: Tally) -> pl.LazyFrame:
     """Canonical rows of a Parquet file; the row number takes the place of the line.
 
-    Reads the file once, in batches, to know that all of it can be read and what is wrong with its rows.
+    Read batch by batch by Arrow and staged like text, not scanned in place: polars ends the process over some
+    damaged files, where Arrow raises.
 
     Raises:
         InputError: the file is damaged, or what :meth:`Tally.check` raises.
     """
-    schema = _schema(path)
-    rows = pl.scan_parquet(path, row_index_name="row", row_index_offset=1, glob=False)
-    staged = rows.select(
+    stage = Stage(folder, mapping, tally)
+    used = {source for name in mapping.columns for source in mapping.sources(name)}
+    row = 1
+    with _whole(path) as file, meter(f"reading {path.name}", file.metadata.num_rows) as counter:
+        names = [name for name in file.schema_arrow.names if used & {name, *_below(name, used)}]
+        for batch in file.iter_batches(BATCH_ROWS, columns=names):
+            batch.validate(full=True)
+            frame = pl.DataFrame(pl.from_arrow(batch.replace_schema_metadata(None))).with_row_index("row", offset=row)
+            stage.write(_staged(frame.lazy(), mapping))
+            row += frame.height
+            counter.advance(frame.height)
+    return stage.finish()
+
+
+def _staged(rows: pl.LazyFrame, mapping: FileMapping) -> pl.LazyFrame:
+    """The columns that a mapping names, in their staged form, with `row` and `problem`."""
+    schema = rows.collect_schema()
+    return rows.select(
         pl.col("row"),
         pl.lit(None, pl.String).alias("problem"),
-        *(_staged(name, mapping.sources(name), schema).alias(name) for name in mapping.columns),
+        *(_column(name, mapping.sources(name), schema).alias(name) for name in mapping.columns),
     )
-    if mapping.first_per_item:
-        tally.repeats = _height(staged)
-        staged = staged.filter(pl.col("item_id").is_first_distinct())
-    frame = canonical(staged, mapping, path.name)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
+    """A Parquet file, opened; what is found damaged while it is read becomes an InputError."""
     try:
-        for batch in frame.collect_batches(engine="streaming", maintain_order=False):
-            tally.count(batch)
-    except DAMAGED as error:
-        raise _damaged(path, error) from None
-    if mapping.first_per_item:
-        tally.repeats -= tally.rows
-    tally.check()
-    return frame.drop("unread")
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield file
+    except (pyarrow.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            "a whole Parquet file", f"{path.name}: {said}", "write or fetch the file again"
+        ) from None
 
 
-def _schema(path: Path) -> pl.Schema:
-    try:
-        with path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise InputError(
-                    "a Parquet file", f"{path.name} does not begin like one", "check the file, or its name"
-                )
-        return pl.scan_parquet(path, glob=False).collect_schema()
-    except DAMAGED as error:
-        raise _damaged(path, error) from None
+def _below(name: str, paths: Iterable[str]) -> list[str]:
+    """The paths that lead into the column `name`."""
+    return [path for path in paths if path.startswith(name + ".")]
 
 
-def _height(frame: pl.LazyFrame) -> int:
-    return int(frame.select(pl.len()).collect(engine="streaming").item())
-
-
-def _damaged(path: Path, error: BaseException) -> InputError:
-    said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError("a whole Parquet file", f"{path.name}: {said}", "write or fetch the file again")
-
-
-def _staged(canonical_name: str, sources: Sequence[str], schema: pl.Schema) -> pl.Expr:
+def _column(canonical_name: str, sources: Sequence[str], schema: pl.Schema) -> pl.Expr:
     """The staged column of a canonical column: simple types as expressions, nested ones value by value."""
     shape = SHAPES.get(canonical_name, "first")
     if shape in ("list", "pairs") or not all(_is_plain(source, schema) for source in sources):

@@ -14,7 +14,7 @@ Parse = Callable[[bytes], Record | None]
 def parse_json(line: bytes) -> Record | None:
     """The object on a line of JSON; None if the line holds none.
 
-    Lines with what strict JSON forbids but Python's `json` writes (NaN, lone surrogates) are read too, NaN as null.
+    What strict JSON forbids but Python's `json` writes (NaN, lone surrogates) is read too, NaN as null.
 
     Raises:
         UnicodeDecodeError: the line is not UTF-8.

@@ -146,8 +146,8 @@ def picker(canonical: str, sources: Sequence[str]) -> Callable[[Record], Any]:
     elif canonical.endswith("_id"):
         one = identity
     if len(gets) == 1:
-        get = gets[0]
-        return lambda record: one(get(record))
+        get, source = gets[0], sources[0]
+        return (lambda record: one(get(record))) if "." in source else lambda record: one(record.get(source))
     if shape == "joined":
         return lambda record: "\n".join(filter(None, (one(get(record)) for get in gets))) or None
     return lambda record: next(filter(None, (one(get(record)) for get in gets)), None)

@@ -12,8 +12,8 @@ from aisle.data.errors import InputError
 from aisle.data.mapping import Table
 from aisle.data.readers.delimited import delimited_rows
 from aisle.data.readers.json_lines import bulk_rows, json_rows, sequence_rows
-from aisle.data.readers.parquet import scan
-from aisle.data.readers.staging import Tally, stage
+from aisle.data.readers.parquet import stage_parquet
+from aisle.data.readers.staging import Tally, stage_rows
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class RawShop:
     """Rows of a shop as its files have them, in canonical columns.
 
     Attributes:
-        items: columns of `ITEMS`, then source (file), row (line or row number from 1), problem (null if fine);
+        items: columns of `ITEMS`, then source (file), row (line or row, from 1), problem (null if fine);
             None where no file has items.
         events: columns of `EVENTS`, then the same three; None where no file has events.
         files: one report for each file and table, files that were not read included.
@@ -56,8 +56,8 @@ class RawShop:
 def read_shop(source: Path, *, mapping: Path | None, work: Path) -> RawShop:
     """Read all files of a shop.
 
-    Text files are staged as Parquet under `work`, which has to stay until the rows have been used; Parquet is
-    scanned where it is. No row is dropped: one that cannot be understood has a `problem`.
+    The rows are staged as Parquet under `work`, in bounded memory, and scanned there: the folder has to stay
+    until they have been used. No row is dropped: one that cannot be understood has a `problem`.
 
     Args:
         source: folder with the shop's files, or one file.
@@ -93,17 +93,19 @@ def _read(plan: Plan, folder: Path, tally: Tally) -> pl.LazyFrame:
     """Canonical rows of one file."""
     file = plan.mapping
     if file.format == "parquet":
-        return scan(plan.path, file, tally)
+        return stage_parquet(plan.path, file, folder, tally)
     if file.format in ("csv", "tsv", "recbole"):
         rows = delimited_rows(plan.path, file, file.separator or plan.look.separator)
-        return stage(rows, file, folder, tally)
+        return stage_rows(rows, file, folder, tally)
     rows = json_rows(plan.path, plan.look.parse, file.encoding)
     if file.format == "bulk":
-        return stage(bulk_rows(rows), file, folder, tally)
+        return stage_rows(bulk_rows(rows), file, folder, tally)
     if file.format != "sequences":
-        return stage(rows, file, folder, tally)
+        return stage_rows(rows, file, folder, tally)
     unrolled = {name: name for name in ("user_id", "item_id", "position")}
-    frame = stage(sequence_rows(rows, file), file.model_copy(update={"columns": unrolled}), folder, tally)
+    frame = stage_rows(
+        sequence_rows(rows, file), file.model_copy(update={"columns": unrolled}), folder, tally
+    )
     _check_one_line_per_user(frame, plan.name)
     return frame
 
@@ -127,9 +129,9 @@ def _note(plan: Plan, tally: Tally) -> str:
     ]
     if tally.repeats:
         notes.append(f"{tally.repeats:,} rows repeat an item: its first row is taken")
-    if plan.mapping.table == "events" and plan.mapping.format != "sequences":
-        if not {"timestamp", "position"} & set(plan.mapping.columns):
-            notes.append("without times: the order of the rows is taken for the order of events")
+    ordered = plan.mapping.format == "sequences" or {"timestamp", "position"} & set(plan.mapping.columns)
+    if plan.mapping.table == "events" and not ordered:
+        notes.append("without times: the order of the rows is taken for the order of events")
     return "; ".join(notes)
 
 

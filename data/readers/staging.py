@@ -1,15 +1,16 @@
-"""Rows of text files, staged as canonical Parquet in bounded memory, and the tally of what was found in them."""
+"""Rows of files, staged as canonical Parquet in bounded memory, and a tally of what was found."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from aisle.data.errors import InputError
 from aisle.data.mapping import FileMapping
+from aisle.data.progress import meter
 from aisle.data.readers.canonical import canonical
 from aisle.data.readers.records import Record
 from aisle.data.readers.shapes import DTYPES, SHAPES, picker
@@ -22,8 +23,7 @@ ENOUGH = 1_000
 """Rows after which a file of mostly unreadable lines is given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a text file before its values are looked at.
 
     Attributes:
@@ -91,55 +91,78 @@ class Tally:
         return ", ".join(f"{problem}: {number}" for problem, number in self.problems.most_common(3))
 
 
-def stage(rows: Iterable[Row], mapping: FileMapping, folder: Path, tally: Tally) -> pl.LazyFrame:
-    """Write `rows` as canonical Parquet into `folder` (made here) and scan it.
+class Stage:
+    """Canonical Parquet in a folder (made here), written chunk by chunk."""
+
+    def __init__(self, folder: Path, mapping: FileMapping, tally: Tally) -> None:
+        folder.mkdir(parents=True)
+        self.folder, self.mapping, self.tally = folder, mapping, tally
+        self._parts = 0
+        self._items = pl.Series("item_id", [], pl.String)
+
+    def write(self, staged: pl.LazyFrame) -> None:
+        """Add rows in staged columns.
+
+        Raises:
+            InputError: most rows so far could not be parsed.
+        """
+        chunk = canonical(staged, self.mapping, self.tally.file).collect()
+        if self.mapping.first_per_item:
+            chunk = self._without_repeats(chunk)
+        self.tally.count(chunk)
+        self.tally.check_format(ENOUGH)
+        path = self.folder / f"{self._parts:05d}.parquet"
+        chunk.drop("unread").write_parquet(path, compression="lz4")
+        self._parts += 1
+
+    def finish(self) -> pl.LazyFrame:
+        """All rows.
+
+        Raises:
+            InputError: see :meth:`Tally.check`.
+        """
+        self.tally.check()
+        return pl.scan_parquet(self.folder / "*.parquet")
+
+    def _without_repeats(self, chunk: pl.DataFrame) -> pl.DataFrame:
+        item = pl.col("item_id")
+        new = chunk.filter(item.is_null() | (item.is_first_distinct() & ~item.is_in(self._items.implode())))
+        self._items = pl.concat([self._items, new["item_id"].drop_nulls()])
+        self.tally.repeats += chunk.height - new.height
+        return new
+
+
+def stage_rows(rows: Iterable[Row], mapping: FileMapping, folder: Path, tally: Tally) -> pl.LazyFrame:
+    """Stage the rows of a text file.
 
     Raises:
-        InputError: an id column mixes numbers and text, or what :meth:`Tally.check` raises.
+        InputError: an id column mixes numbers and text, or what :class:`Stage` raises.
     """
-    folder.mkdir(parents=True)
+    stage = Stage(folder, mapping, tally)
     names = list(mapping.columns)
     picks = [picker(name, mapping.sources(name)) for name in names]
     id_types = _IdTypes(mapping, tally.file)
     buffer: list[tuple[Any, ...]] = []
     unparsed = (None,) * len(names)
-    seen: set[str] = set()
-    item = names.index("item_id") if mapping.first_per_item else -1
-    size = part = 0
-
-    def flush() -> None:
-        nonlocal size, part
-        chunk = canonical(_frame(buffer, names), mapping, tally.file).collect()
-        tally.count(chunk)
-        tally.check_format(ENOUGH)
-        chunk.drop("unread").write_parquet(folder / f"{part:05d}.parquet", compression="lz4")
-        buffer.clear()
-        size, part = 0, part + 1
-
-    for row in rows:
-        if row.record is None:
-            tally.unparsed += 1
-            buffer.append((row.number, row.problem, *unparsed))
-        else:
-            id_types.look(row)
-            values = _picked(picks, row.record)
-            if values is None:
-                tally.unparsed += 1
-                buffer.append((row.number, "nested too deeply", *unparsed))
-            elif mapping.first_per_item and values[item] in seen:
-                tally.repeats += 1
-                continue
-            else:
-                if mapping.first_per_item and values[item]:
-                    seen.add(values[item])
-                buffer.append((row.number, row.problem, *values))
-        size += row.size
-        if len(buffer) >= CHUNK_ROWS or size >= CHUNK_BYTES:
-            flush()
-    if buffer:
-        flush()
-    tally.check()
-    return pl.scan_parquet(folder / "*.parquet")
+    size = 0
+    with meter(f"reading {tally.file}") as counter:
+        for row in rows:
+            values, problem = None, row.problem
+            if row.record is not None:
+                id_types.look(row)
+                values = _picked(picks, row.record)
+                problem = problem if values else "nested too deeply"
+            tally.unparsed += values is None
+            buffer.append((row.number, problem, *(values or unparsed)))
+            size += row.size
+            if len(buffer) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                stage.write(_frame(buffer, names))
+                counter.advance(len(buffer))
+                buffer.clear()
+                size = 0
+        if buffer:
+            stage.write(_frame(buffer, names))
+    return stage.finish()
 
 
 def _picked(picks: list[Callable[[Record], Any]], record: Record) -> list[Any] | None:
@@ -182,6 +205,6 @@ class _IdTypes:
                 if len(types) > 1:
                     raise InputError(
                         f"ids of one type in column {source!r}",
-                        f"{self.file} mixes numbers and text; the first of another type is on line {row.number}",
+                        f"{self.file} mixes numbers and text, first on line {row.number}",
                         "write all ids of this column as text, or all as numbers",
                     )
