@@ -64,7 +64,7 @@ class Bpr:
     users: Scores = field(init=False, repr=False)
     items: Scores = field(init=False, repr=False)
 
-    def fit(self, past: Past, *, seed: int, threads: int) -> Self:  # noqa: ARG002
+    def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Descend."""
         model = BayesianPersonalizedRanking(
             factors=self.factors,

@@ -20,7 +20,7 @@ class ItemKnn:
     """Score: `sum over the history of decay ** steps_back * similarity(item, history item)`.
 
     `similarity(i, j) = x_i . x_j / (|x_i| |x_j| + shrink)` for the columns x of the user-item matrix (1
-    where the user had the item): cosine with shrinkage, which takes weight from pairs that few users support. Each
+    where the user had the item): cosine with shrinkage, which damps pairs that few users support. Each
     item keeps its `neighbours` most similar ones.
     Source: Sarwar et al. 2001, "Item-based collaborative filtering recommendation algorithms"; shrinkage as
     in Ferrari Dacrema et al. 2019, "Are we really making much progress?".
@@ -32,7 +32,7 @@ class ItemKnn:
     similar: sparse.csr_array = field(init=False, repr=False)
     histories: sparse.csr_array = field(init=False, repr=False)
 
-    def fit(self, past: Past, *, seed: int, threads: int) -> Self:  # noqa: ARG002
+    def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Compute the neighbours of all items."""
         had = past.counts.copy()
         had.data[:] = 1
@@ -66,7 +66,7 @@ class ItemKnnBm25:
     similar: sparse.csr_array = field(init=False, repr=False)
     histories: sparse.csr_array = field(init=False, repr=False)
 
-    def fit(self, past: Past, *, seed: int, threads: int) -> Self:  # noqa: ARG002
+    def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Compute the neighbours of all items."""
         weighted = bm25_weight(sparse.coo_matrix(past.counts.T), self.k1, self.b)
         users = sparse.csr_array(weighted.T, dtype=np.float32)

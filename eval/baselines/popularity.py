@@ -18,7 +18,7 @@ class Popularity:
 
     shares: Scores = field(init=False, repr=False)
 
-    def fit(self, past: Past, *, seed: int, threads: int) -> Self:  # noqa: ARG002
+    def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Count."""
         self.shares = past.popularity.astype(np.float32)
         return self
@@ -40,7 +40,7 @@ class RecentPopularity:
     half_life: float
     shares: Scores = field(init=False, repr=False)
 
-    def fit(self, past: Past, *, seed: int, threads: int) -> Self:  # noqa: ARG002
+    def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Count with weights."""
         times = past.histories.times
         age = (times.max(initial=0) - times) / DAY

@@ -31,7 +31,7 @@ class TextSearch:
     index: sparse.csr_array = field(init=False, repr=False)
     histories: sparse.csr_array = field(init=False, repr=False)
 
-    def fit(self, past: Past, *, seed: int, threads: int) -> Self:  # noqa: ARG002
+    def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Index all texts."""
         tokens = bm25s.tokenize(
             list(past.texts), token_pattern=WORDS, stopwords="en", return_ids=True, show_progress=False
