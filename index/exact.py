@@ -1,7 +1,6 @@
 """Exact maximum inner product search with FAISS; unwanted items are left out before the cut to k."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import faiss
 import numpy as np
@@ -39,7 +38,7 @@ class ExactIndex:
         self._place(flat, settings)
 
     @classmethod
-    def of(cls, flat: faiss.IndexFlatIP, settings: IndexSettings) -> Self:
+    def of(cls, flat: faiss.IndexFlatIP, settings: IndexSettings) -> "ExactIndex":
         """Take over a FAISS index as it is."""
         index = cls.__new__(cls)
         index._place(flat, settings)
@@ -60,7 +59,8 @@ class ExactIndex:
     @property
     def vectors(self) -> Float[NDArray[np.float32], "n dim"]:
         """The stored item vectors."""
-        return faiss.rev_swig_ptr(self.flat.get_xb(), len(self) * self.dim).reshape(-1, self.dim).copy()
+        stored: NDArray[np.float32] = self.flat.reconstruct_n(0, len(self))
+        return stored
 
     def search(
         self,

@@ -90,7 +90,7 @@ def _sha256(path: Path) -> str:
 
 
 def _flat(path: Path) -> faiss.IndexFlatIP:
-    index = faiss.downcast_index(faiss.read_index(str(path)))
+    index = faiss.read_index(str(path))
     if not isinstance(index, faiss.IndexFlatIP):
         raise IndexFault("a flat inner product index", type(index).__name__, "rebuild with `aisle index`")
     return index

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.schema import KINDS, Kind
 
+SomeBatch = TypeVar("SomeBatch", bound="Batch")
+
 
 class Batch:
     """Tensors that travel to a device together."""
 
-    def to(self, device: torch.device | str, **options: bool) -> Self:
+    def to(self: SomeBatch, device: torch.device | str, **options: bool) -> SomeBatch:
         """The same batch on `device`."""
         return type(self)(*(getattr(self, field.name).to(device, **options) for field in fields(self)))  # type: ignore[arg-type]
 

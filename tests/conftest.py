@@ -1,11 +1,17 @@
 """What all tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # planted worlds: `from worlds import ...`
+
+# shapes in signatures are checked at each call while tests run
+install_import_hook(["aisle.index", "aisle.retriever"], "beartype.beartype")
 
 
 @pytest.fixture(scope="session")
