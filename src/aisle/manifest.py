@@ -50,10 +50,11 @@ class Manifest(BaseModel):
     def _checksum(self) -> str:
         return hashlib.sha256(self.model_dump_json(exclude={"seal"}).encode()).hexdigest()
 
-    def write(self, folder: Path) -> None:
-        """Seal the manifest and write it into `folder`, whole or not at all."""
+    def write(self, folder: Path) -> "Manifest":
+        """Seal the manifest, write it into `folder`, whole or not at all, and return it."""
         sealed = self.model_copy(update={"seal": self._checksum})
         write_whole(folder / NAME, sealed.model_dump_json(indent=1) + "\n")
+        return sealed
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest | None":

@@ -51,6 +51,12 @@ class Folders:
     work: Path
     inputs: Mapping[str, Path]
 
+    def keep(self, *names: str) -> None:
+        """Move files or folders from the scratch folder into the result."""
+        for name in names:
+            remove(self.out / name)
+            (self.work / name).rename(self.out / name)
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -127,8 +133,9 @@ class Workshop:
         fingerprint = _fingerprint(stage, inputs)
         folder = self.out / stage.name
         partial = self._partial / f"{stage.name}-{fingerprint[:12]}"
-        kept = self._kept(stage, fingerprint)
-        if kept is not None and not redo:
+        self._refuse_foreign(folder)
+        kept = None if redo else self._kept(stage, fingerprint)
+        if kept is not None:
             self._sweep(stage.name, f"{partial.name}*")
             return Done(folder, kept, "unchanged")
         manifest = None if redo else self._finished(partial)
@@ -159,6 +166,14 @@ class Workshop:
             self._checked[name] = manifest
         return self._checked[name]
 
+    def _refuse_foreign(self, folder: Path) -> None:
+        if folder.exists() and not (folder / "manifest.json").exists():
+            raise InputError(
+                f"an output folder that aisle wrote, or a new one: {self.out}",
+                f"{folder}, which aisle did not write",
+                "choose another --out, or move that folder away",
+            )
+
     def _kept(self, stage: Stage, fingerprint: str) -> Manifest | None:
         """The manifest of the stage's folder if the folder can stay."""
         folder = self.out / stage.name
@@ -166,12 +181,6 @@ class Workshop:
             return None
         manifest = Manifest.read(folder)
         if manifest is None:
-            if not (folder / "manifest.json").exists():
-                raise InputError(
-                    f"an output folder that aisle wrote, or a new one: {self.out}",
-                    f"{folder}, which aisle did not write",
-                    "choose another --out, or move that folder away",
-                )
             LOG.warning("%s: its manifest is damaged; doing the stage again", stage.name)
             return None
         if manifest.fingerprint != fingerprint:
@@ -208,8 +217,7 @@ class Workshop:
             peak_memory=peak,
             files=checksums(partial),
         )
-        manifest.write(partial)
-        return manifest
+        return manifest.write(partial)
 
     def _put_in_place(self, partial: Path, folder: Path) -> None:
         old = self._old(folder.name)

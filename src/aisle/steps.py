@@ -46,7 +46,8 @@ def train_stage(settings: Settings) -> Stage:
         from aisle.retriever.train import train
 
         prepared = Prepared(folders.inputs["prepare"])
-        train(prepared, settings.data.text, settings.retriever, folders.out, seed=settings.seed)
+        train(prepared, settings.data.text, settings.retriever, folders.work, seed=settings.seed)
+        folders.keep("model", "curve.jsonl")
 
     reads_texts = settings.retriever.item_text or settings.retriever.user_tower == "text"
     return Stage(
@@ -95,11 +96,12 @@ def candidates_stage(settings: Settings) -> Stage:
             settings.data.text,
             folders.inputs["train"] / "model",
             folders.inputs["index"],
-            folders.out,
+            folders.work,
             settings.index,
             part="test",
             k=settings.candidates.k,
         )
+        folders.keep("candidates.parquet")
 
     return Stage(
         "candidates",
