@@ -111,7 +111,7 @@ def _read_trec(path: Path, fields: tuple[str, ...], number: str) -> pl.DataFrame
     if len(wrong):
         raise InputError(
             f"lines of {len(fields)} fields: {' '.join(fields)}",
-            f"{path}, line {wrong['at'][0]}: {' '.join(wrong['line'][0] or [])!r}",
+            f"{path}, line {wrong['at'][0]}: {' '.join(wrong['line'].to_list()[0] or [])!r}",
             "remove the line, or white space in its ids",
         )
     table = words.select(pl.col("line").list.get(at).alias(name) for at, name in enumerate(fields))

@@ -1,0 +1,212 @@
+"""Runs and truth to a report."""
+
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+from aisle.data.errors import InputError
+from aisle.data.ids import Ids
+from aisle.eval.evaluate import evaluate, evaluate_files
+from aisle.eval.files import write_run, write_truth
+from aisle.eval.report.compare import compare_reports
+from aisle.eval.settings import EvaluateSettings
+
+USERS, ITEMS = 400, 50
+QUICK = EvaluateSettings(k=(1, 10), resamples=200, permutations=1000)
+
+
+def shop_truth(users: int = USERS, items: int = ITEMS) -> pl.DataFrame:
+    wanted = np.random.default_rng(0).integers(items, size=users)
+    return pl.DataFrame({"user_id": [f"u{u}" for u in range(users)], "item_id": [f"i{i}" for i in wanted]})
+
+
+def model(chance: float, seed: int, k: int = 10, users: int = USERS, items: int = ITEMS) -> pl.DataFrame:
+    """A run that puts the wanted item first with probability `chance`, above a random list without it."""
+    generator = np.random.default_rng(seed)
+    truth = shop_truth(users, items)
+    wanted = truth["item_id"].str.slice(1).cast(pl.Int64).to_numpy()
+    offsets = np.sort(generator.random((users, items - 1)).argsort(axis=1)[:, :k]) + 1
+    lists = (wanted[:, None] + generator.permuted(offsets, axis=1)) % items
+    lists[:, 0] = np.where(generator.random(users) < chance, wanted, lists[:, 0])
+    return pl.DataFrame(
+        {
+            "user_id": np.repeat(truth["user_id"].to_numpy(), k),
+            "rank": np.tile(np.arange(1, k + 1), users),
+            "item_id": [f"i{item}" for item in lists.ravel()],
+            "score": np.tile(np.arange(k, 0, -1).astype(float), users),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return {"poor": model(0.2, 1), "good": model(0.5, 2), "also_good": model(0.5, 3)}
+
+
+@pytest.fixture(scope="module")
+def report(runs):
+    return evaluate(shop_truth(), runs, catalogue=ITEMS, settings=QUICK, ours=["good"])
+
+
+def test_values_are_means_over_all_users_with_intervals_around_them(report, runs):
+    hits = runs["good"].join(shop_truth(), on=["user_id", "item_id"])
+    found = report.models["good"]["recall@10"]
+    assert found.value == pytest.approx(len(hits) / USERS)
+    assert found.low < found.value < found.high
+    spread = 1.96 * (found.value * (1 - found.value) / USERS) ** 0.5
+    assert (found.low, found.high) == pytest.approx((found.value - spread, found.value + spread), abs=0.015)
+
+
+def test_measures_of_the_catalogue_have_no_interval(report):
+    found = report.models["good"]["coverage@10"]
+    assert (found.value, found.low, found.high) == (1, None, None)
+
+
+def test_words_follow_the_tests(report):
+    clear = report.comparison("good", "poor", "ndcg@10")
+    assert (clear.outcome, clear.p_holm < 0.05, clear.low > 0) == ("better", True, True)
+    assert report.comparison("poor", "good", "ndcg@10").outcome == "worse"
+    close = report.comparison("good", "also_good", "ndcg@10")
+    assert (close.outcome, close.p_holm > 0.05) == ("undecided", True)
+
+
+def test_every_pair_is_compared_on_every_tested_measure(report):
+    assert len(report.comparisons) == 3 * 2
+    assert {test.measure for test in report.comparisons} == {"ndcg@10", "recall@10"}
+    assert all(test.p_holm >= test.p for test in report.comparisons)
+
+
+def test_the_difference_is_that_of_the_values(report):
+    for test in report.comparisons:
+        one, other = (report.models[name][test.measure].value for name in (test.model, test.other))
+        assert test.difference == pytest.approx(one - other)
+        assert test.low <= test.difference <= test.high
+
+
+def test_the_same_seed_gives_the_same_report_and_another_does_not(report, runs):
+    again = evaluate(shop_truth(), runs, catalogue=ITEMS, settings=QUICK, ours=["good"])
+    other = evaluate(shop_truth(), runs, catalogue=ITEMS, settings=QUICK, ours=["good"], seed=1)
+    assert again == report
+    assert other.models["good"]["recall@10"].value == report.models["good"]["recall@10"].value
+    assert other.models["good"]["recall@10"] != report.models["good"]["recall@10"]
+
+
+def test_users_are_never_dropped_and_always_counted(runs):
+    half = runs["good"].filter(pl.col("user_id").str.slice(1).cast(pl.Int64) < USERS // 2)
+    strangers = runs["good"].head(10).with_columns(user_id=pl.lit("stranger"))
+    strangers = strangers.with_columns(item_id=pl.Series([f"i{i}" for i in range(10)]))
+    report = evaluate(shop_truth(), {"half": pl.concat([half, strangers])}, settings=QUICK)
+    counts = report.runs["half"]
+    assert (counts.users_without_results, counts.users_ignored) == (USERS // 2, 1)
+    hits = len(half.join(shop_truth(), on=["user_id", "item_id"]))
+    assert report.models["half"]["hit_rate@10"].value == pytest.approx(hits / USERS)
+    assert any("leaves out 200 of 400 users" in warning for warning in report.warnings)
+    assert any("1 users outside the truth" in warning for warning in report.warnings)
+
+
+def test_lists_shorter_than_the_cut_off_are_warned_of(runs):
+    settings = EvaluateSettings(k=(5, 10, 20, 50), resamples=100, permutations=100)
+    report = evaluate(shop_truth(), {"good": runs["good"]}, settings=settings)
+    assert report.runs["good"].longest == 10
+    assert any("at most 10 items a user; at k = 20, 50" in warning for warning in report.warnings)
+
+
+def test_items_outside_the_catalogue_are_counted(runs):
+    catalogue = Ids([f"i{item}" for item in range(ITEMS - 3)])
+    report = evaluate(shop_truth(), {"good": runs["good"]}, catalogue=catalogue, settings=QUICK)
+    assert report.runs["good"].items_outside == 3
+
+
+def test_what_is_not_known_is_left_out_and_said(runs):
+    bare = evaluate(shop_truth(), {"good": runs["good"]}, settings=QUICK)
+    assert not any(name.startswith(("coverage", "gini", "novelty")) for name in bare.models["good"])
+    assert any("coverage and gini are left out" in warning for warning in bare.warnings)
+    assert any("novelty is left out" in warning for warning in bare.warnings)
+    popularity = pl.DataFrame({"item_id": ["i0"], "events": [10]})
+    full = evaluate(
+        shop_truth(), {"good": runs["good"]}, catalogue=ITEMS, popularity=popularity, settings=QUICK
+    )
+    assert {"coverage@10", "gini@10", "novelty@10"} <= full.models["good"].keys()
+    assert full.warnings == []
+
+
+def test_too_few_permutations_for_so_many_comparisons_are_warned_of(runs):
+    settings = EvaluateSettings(k=(10,), resamples=100, permutations=100)
+    report = evaluate(shop_truth(), runs, settings=settings)
+    assert any("too many for 100 permutations" in warning for warning in report.warnings)
+    assert {test.outcome for test in report.comparisons} == {"undecided"}
+
+
+def test_bad_calls_are_refused(runs):
+    with pytest.raises(InputError, match="at least one run"):
+        evaluate(shop_truth(), {})
+    with pytest.raises(InputError, match="'theirs'"):
+        evaluate(shop_truth(), runs, settings=QUICK, ours=["theirs"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"k": (0, 10)},
+        {"k": ()},
+        {"metrics": ("recal",)},
+        {"primary": "ndcg@7"},
+        {"tested": ("coverage@10",)},
+        {"resampels": 100},
+    ],
+)
+def test_bad_settings_are_refused(settings):
+    with pytest.raises(ValueError, match="validation error"):
+        EvaluateSettings.model_validate(settings)
+
+
+def test_files_alone_are_enough(tmp_path, runs, report):
+    write_truth(shop_truth(), tmp_path / "truth.qrels")
+    write_run(runs["good"], tmp_path / "good.parquet")
+    write_run(runs["poor"], tmp_path / "poor.trec")
+    paths = [tmp_path / "good.parquet", tmp_path / "poor.trec"]
+    found = evaluate_files(paths, tmp_path / "truth.qrels", catalogue=ITEMS, settings=QUICK)
+    assert found.models["good"] == report.models["good"]
+    assert found.models["poor"] == report.models["poor"]
+
+
+def test_files_of_the_same_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="different file names"):
+        evaluate_files([tmp_path / "a/x.parquet", tmp_path / "b/x.parquet"], tmp_path / "truth.parquet")
+
+
+def test_a_catalogue_file_gives_the_items(tmp_path, runs):
+    write_truth(shop_truth(), tmp_path / "truth.parquet")
+    write_run(runs["good"], tmp_path / "good.parquet")
+    pl.DataFrame({"item_id": [f"i{item}" for item in range(ITEMS)]}).write_parquet(tmp_path / "items.parquet")
+    files = ([tmp_path / "good.parquet"], tmp_path / "truth.parquet")
+    found = evaluate_files(*files, catalogue=tmp_path / "items.parquet", settings=QUICK)
+    assert found.protocol["catalogue"] == ITEMS
+    pl.DataFrame({"sku": ["i1"]}).write_parquet(tmp_path / "items.parquet")
+    with pytest.raises(InputError, match="column 'item_id'"):
+        evaluate_files(*files, catalogue=tmp_path / "items.parquet", settings=QUICK)
+
+
+def test_reports_of_one_protocol_compare_and_others_are_refused(report, runs):
+    later = evaluate(shop_truth(), {"good": runs["also_good"]}, catalogue=ITEMS, settings=QUICK)
+    changes = {(change.model, change.measure): change for change in compare_reports(report, later)}
+    found = changes["good", "ndcg@10"]
+    assert found.difference == pytest.approx(
+        report.models["also_good"]["ndcg@10"].value - report.models["good"]["ndcg@10"].value
+    )
+    masked = evaluate(shop_truth(), runs, catalogue=ITEMS, settings=QUICK, protocol={"masking": "seen"})
+    with pytest.raises(InputError, match='masking: "as given" in the first, "seen" in the second'):
+        compare_reports(report, masked)
+
+
+@pytest.mark.slow
+def test_a_whole_benchmark_takes_less_than_a_minute():
+    users, items, k = 22_363, 2_000, 100
+    truth = shop_truth(users, items)
+    runs = {f"m{seed}": model(0.02 * seed, seed, k, users, items) for seed in range(12)}
+    started = time.process_time()
+    report = evaluate(truth, runs, catalogue=items)
+    assert time.process_time() - started < 60
+    assert (len(report.models), report.method.resamples) == (12, 1000)
