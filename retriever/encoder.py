@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -55,7 +56,7 @@ class Encoder:
             model = AutoModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, dtype=dtype
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise InputError(
                 "an encoder that transformers can load without code of its own",
                 f"{settings.model}: {str(error).splitlines()[0]}",

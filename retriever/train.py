@@ -44,6 +44,9 @@ METRIC = "ndcg@10"
 BEST = f"eval_{METRIC}"
 DONE = "done.json"
 
+Curve = list[dict[str, int | float]]
+"""Of each epoch: `epoch`, `loss`, and `ndcg@10` where there is a validation."""
+
 
 def train(
     prepared: Prepared, text: TextSettings, settings: RetrieverSettings, out: Path, *, seed: int
@@ -86,7 +89,7 @@ class Fit:
     text: Tensor | None
     epochs: int
     best: float | None
-    curve: list[dict[str, float]]
+    curve: Curve
 
 
 @dataclass(frozen=True)
@@ -249,9 +252,9 @@ class TowerTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def curve(self) -> list[dict[str, float]]:
+    def curve(self) -> Curve:
         """Loss, and validation ndcg@10 where there is one, of each epoch."""
-        epochs: dict[int, dict[str, float]] = {}
+        epochs: dict[int, dict[str, int | float]] = {}
         for entry in self.state.log_history:
             row = epochs.setdefault(round(entry["epoch"]), {"epoch": round(entry["epoch"])})
             row.update({name: entry[key] for name, key in (("loss", "loss"), (METRIC, BEST)) if key in entry})

