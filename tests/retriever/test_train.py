@@ -37,6 +37,18 @@ SMALL = RetrieverSettings(
 TEXT = TextSettings()
 CPU = IndexSettings(device="cpu")
 
+TRAIN = """
+import sys
+from pathlib import Path
+from aisle.data.prepared import Prepared
+from aisle.data.settings import TextSettings
+from aisle.retriever.settings import RetrieverSettings
+from aisle.retriever.train import train
+
+settings = RetrieverSettings.model_validate_json(sys.argv[2])
+train(Prepared(Path(sys.argv[1])), TextSettings(), settings, Path(sys.argv[3]), seed=0)
+"""
+
 
 def hit_rate(prepared, candidates: Path, k: int) -> float:
     """Share of test users whose item is among the first k."""
@@ -115,15 +127,7 @@ def test_one_seed_gives_the_same_candidates(shop, sequence, tmp_path):
 
 
 def test_a_killed_training_continues_to_the_same_towers(shop, sequence, tmp_path):
-    script = (
-        "import sys; from pathlib import Path; from aisle.data.prepared import Prepared;"
-        "from aisle.data.prepared import Prepared
-from aisle.data.settings import TextSettings; from aisle.retriever.settings import RetrieverSettings;"
-        "from aisle.retriever.train import train;"
-        "train(Prepared(Path(sys.argv[1])), TextSettings(),"
-        " RetrieverSettings.model_validate_json(sys.argv[2]), Path(sys.argv[3]), seed=0)"
-    )
-    command = [sys.executable, "-c", script, str(shop.folder), SMALL.model_dump_json(), str(tmp_path)]
+    command = [sys.executable, "-c", TRAIN, str(shop.folder), SMALL.model_dump_json(), str(tmp_path)]
     process = subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     while process.poll() is None and not list(tmp_path.glob("search/checkpoint-*/trainer_state.json")):
         time.sleep(0.05)
