@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from aisle.data.errors import InputError
-from aisle.data.mapping import FileMapping, Format, Mapping, load_mapping, nearest
+from aisle.data.mapping import FileMapping, Format, Mapping, Table, load_mapping, nearest
 from aisle.data.readers.delimited import first_line, guess_separator, header, is_recbole
-from aisle.data.readers.json_lines import BULK_ACTIONS, bulk_action, peek
+from aisle.data.readers.json_lines import BULK_ACTIONS, bulk_action, json_columns, peek
 from aisle.data.readers.lines import opened
 from aisle.data.readers.parquet import parquet_columns
 from aisle.data.readers.records import Parse, parse_json
@@ -28,6 +28,8 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 """Formats by the end of a file's name, a `.gz` taken off."""
+
+JSON_FORMATS = ("jsonl", "bulk", "sequences")
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def detect(source: Path, mapping: Path | None = None) -> Plans:
     given = load_mapping(mapping) if mapping else None
     found = Plans()
     taken = _mapped(folder, source, given, found) if given and mapping else set[Path]()
-    for path in sorted(source.iterdir()) if source.is_dir() else [source]:
+    for path in _files(source):
         if path in taken or path.name.startswith((".", "_")) or path == mapping:
             continue
         name = path.name
@@ -103,35 +105,52 @@ def detect(source: Path, mapping: Path | None = None) -> Plans:
             if not matches:
                 found.skipped[name] = f"no known items or events in its columns ({_listed(look.columns)})"
             found.plans.extend(
-                Plan(path, name, look, resolved(file, name, look, strict=False), reader)
-                for reader, file in matches
+                Plan(path, name, look, as_built_in(file, look), reader) for reader, file in matches
             )
     return found
 
 
+def _files(source: Path) -> list[Path]:
+    """What is in a folder, by name; a file itself."""
+    try:
+        return sorted(source.iterdir()) if source.is_dir() else [source]
+    except OSError as error:
+        raise InputError(
+            "a folder that can be read", f"{source}: {error.strerror}", "check its rights"
+        ) from None
+
+
 def _mapped(folder: Path, source: Path, given: Mapping, found: Plans) -> set[Path]:
-    """Plan the files that a mapping names; a pattern without files is an error."""
-    taken: set[Path] = set()
+    """Plan the files that a mapping names, for each table by the first block that takes them.
+
+    Raises:
+        InputError: a pattern without files, or what :func:`as_given` raises.
+    """
+    taken: set[tuple[Path, Table]] = set()
     for file in given.file:
         paths = [path for path in sorted(folder.glob(file.match)) if path.is_file()]
         if source.is_file():
             paths = [path for path in paths if path == source]
         elif not paths:
-            names = [path.name for path in folder.iterdir()]
+            names = [path.name for path in _files(folder)]
             raise InputError(
                 f"a file that matches {file.match!r}, which the mapping names",
                 f"none in {folder}{nearest(file.match, names)}",
                 "correct `match` in the mapping, or add the file",
             )
         for path in paths:
+            if (path, file.table) in taken:
+                continue
             name = path.relative_to(folder).as_posix()
             look = look_at(path, file)
             if isinstance(look, str):
                 raise InputError(f"a file to read with {file.match!r}", f"{name}: {look}", "set `format`")
-            plan = Plan(path, name, look, resolved(file, name, look, strict=True), f"mapping:{look.format}")
-            found.plans.append(plan)
-            taken.add(path)
-    return taken
+            if _meets(file, look):
+                found.plans.append(
+                    Plan(path, name, look, as_given(file, path, look), f"mapping:{look.format}")
+                )
+                taken.add((path, file.table))
+    return {path for path, _ in taken}
 
 
 def look_at(path: Path, mapping: FileMapping | None = None) -> Look | str:
@@ -151,7 +170,7 @@ def look_at(path: Path, mapping: FileMapping | None = None) -> Look | str:
     if form == "parquet":
         return Look(form, tuple(parquet_columns(path)))
     line = first_line(path, encoding)
-    if form in ("jsonl", "bulk", "sequences"):
+    if form in JSON_FORMATS:
         parse, records = peek(path, encoding)
         if parse is None:
             if mapping:
@@ -169,11 +188,8 @@ def look_at(path: Path, mapping: FileMapping | None = None) -> Look | str:
         separator = "\t"
     if form == "recbole" and not is_recbole(line) and not mapping:
         return "without RecBole's typed header (user_id:token ...)"
-    names = (
-        mapping.names
-        if mapping and mapping.names
-        else header(line, separator, mapping.quote if mapping else "")
-    )
+    quote = mapping.quote if mapping else ("" if form == "recbole" else '"')
+    names = (mapping.names if mapping else ()) or header(line, separator, quote)
     return Look(form, tuple(names), line, separator)
 
 
@@ -184,7 +200,7 @@ def built_in_mappings() -> dict[str, Mapping]:
 
 
 def built_in(name: str, look: Look) -> list[tuple[str, FileMapping]]:
-    """The blocks of the built-in mapping that fits a file best, at most one a table, with their reader's name."""
+    """The blocks of the built-in mapping that fits a file best, at most one a table, each with its title."""
     best: tuple[int, list[tuple[str, FileMapping]]] = (0, [])
     for title, mapping in built_in_mappings().items():
         fitting = sorted((file for file in mapping.file if _fits(file, name, look)), key=_asks)
@@ -204,38 +220,52 @@ def _fits(file: FileMapping, name: str, look: Look) -> bool:
     formats = ("csv", "tsv", "jsonl", "parquet") if file.format is None else (file.format,)
     if file.format == "sequences":
         formats = ("jsonl",)
-    return (
-        fnmatch(name.lower(), file.match)
-        and look.format in formats
-        and (file.first_line is None or re.search(file.first_line, look.line) is not None)
-        and all(any(column in look.columns for column in need.split("|")) for need in file.needs)
+    return fnmatch(name.lower(), file.match) and look.format in formats and _meets(file, look)
+
+
+def _meets(file: FileMapping, look: Look) -> bool:
+    """Whether a file has what a block asks for."""
+    return (file.first_line is None or re.search(file.first_line, look.line) is not None) and all(
+        any(column in look.columns for column in need.split("|")) for need in file.needs
     )
 
 
-def resolved(file: FileMapping, name: str, look: Look, *, strict: bool) -> FileMapping:
-    """The mapping of one file: its format filled in, and its columns checked against those of the file.
+def as_built_in(file: FileMapping, look: Look) -> FileMapping:
+    """A built-in block for one file: its format filled in, alternatives that the file has not left out.
 
-    Args:
-        strict: a source column that the file lacks is an error; else it is left out.
+    Lines of JSON may have columns that the first ones lack, so there all alternatives stay.
+    """
+    columns: dict[str, str | tuple[str, ...]] = dict(file.columns)
+    if look.format not in JSON_FORMATS:
+        known = file.names or look.columns
+        present = {name: tuple(s for s in file.sources(name) if _has(known, s)) for name in columns}
+        columns = {name: sources for name, sources in present.items() if sources}
+    return file.model_copy(update={"columns": columns, "format": file.format or look.format})
+
+
+def as_given(file: FileMapping, path: Path, look: Look) -> FileMapping:
+    """A block of the user's mapping for one file: its format filled in, its columns checked.
 
     Raises:
-        InputError: a column is not there.
+        InputError: a column is not in the file.
     """
     known = file.names or look.columns
-    columns: dict[str, str | tuple[str, ...]] = {}
-    for canonical in file.columns:
-        sources = file.sources(canonical)
-        present = tuple(source for source in sources if source in known or source.split(".")[0] in known)
-        if strict and len(present) < len(sources):
-            missing = next(source for source in sources if source not in present)
+    named = [(name, source) for name in file.columns for source in file.sources(name)]
+    if look.format in JSON_FORMATS and not all(_has(known, source) for _, source in named):
+        known = tuple(dict.fromkeys((*known, *json_columns(path, look.parse, file.encoding))))
+    for canonical, source in named:
+        if not _has(known, source):
             raise InputError(
-                f"a column {missing!r} in {name}, which the mapping names for {canonical}",
-                f"columns {_listed(known)}{nearest(missing, known)}",
+                f"a column {source!r} in {path.name}, which the mapping names for {canonical}",
+                f"columns {_listed(known)}{nearest(source, known)}",
                 "correct the mapping",
             )
-        if present:
-            columns[canonical] = present
-    return file.model_copy(update={"columns": columns, "format": file.format or look.format})
+    return file.model_copy(update={"format": file.format or look.format})
+
+
+def _has(known: tuple[str, ...], source: str) -> bool:
+    """Whether a source, or what a path begins with, is among the columns."""
+    return source in known or source.split(".")[0] in known
 
 
 def _listed(columns: tuple[str, ...], most: int = 12) -> str:

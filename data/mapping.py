@@ -92,6 +92,10 @@ class FileMapping(BaseModel):
             raise ValueError("`kinds` translates the values of a `kind` column, and there is none")
         if bool(self.names) == self.header:
             raise ValueError("`names` and `header = false` go together")
+        if self.format == "sequences" and (self.kind is None or set(self.columns) != {"user_id", "item_id"}):
+            raise ValueError(
+                "sequences have a `kind` and the columns user_id and item_id (the list), no others"
+            )
         if self.first_per_item and self.table != "items":
             raise ValueError("`first_per_item` is for items")
         return self

@@ -30,8 +30,11 @@ def first_line(path: Path, encoding: str = "utf-8") -> str:
 
 
 def header(line: str, separator: str, quote: str = '"') -> list[str]:
-    """Column names in a header line, RecBole's types taken off."""
-    fields = next(_reader(iter([line]), separator, quote), [])
+    """Column names in a header line, RecBole's types taken off; broken quotes are part of the names."""
+    try:
+        fields = next(_reader(iter([line]), separator, quote), [])
+    except csv.Error:
+        fields = line.split(separator)
     return [RECBOLE_FIELD.sub(r"\1", field.strip()) for field in fields]
 
 

@@ -65,13 +65,13 @@ def sequence_rows(rows: Iterator[Row], mapping: FileMapping) -> Iterator[Row]:
 
     A record without a list, or with an empty one, stays one row with a problem.
     """
-    user, items = mapping.sources("user_id")[0], mapping.sources("item_id")[0]
+    users, items = mapping.sources("user_id"), mapping.sources("item_id")
     for row in rows:
         if row.record is None:
             yield row
             continue
-        listed = row.record.get(items)
-        identity = row.record.get(user)
+        identity = next((row.record[name] for name in users if name in row.record), None)
+        listed = next((row.record[name] for name in items if name in row.record), None)
         if not isinstance(listed, list) or not listed:
             yield Row(row.number, {"user_id": identity}, "no list of items", row.size)
             continue
@@ -79,6 +79,12 @@ def sequence_rows(rows: Iterator[Row], mapping: FileMapping) -> Iterator[Row]:
         for position, item in enumerate(listed):
             record = {"user_id": identity, "item_id": item, "position": position}
             yield Row(row.number, record, None, size)
+
+
+def json_columns(path: Path, parse: Parse, encoding: str = "utf-8") -> tuple[str, ...]:
+    """All columns of a JSON lines file: its lines may have different ones."""
+    records = (row.record for row in json_rows(path, parse, encoding) if row.record is not None)
+    return tuple(dict.fromkeys(key for record in records for key in record))
 
 
 def peek(path: Path, encoding: str = "utf-8") -> tuple[Parse | None, list[Record]]:

@@ -44,7 +44,7 @@ def stage_parquet(path: Path, mapping: FileMapping, folder: Path, tally: Tally) 
         names = [name for name in file.schema_arrow.names if used & {name, *_below(name, used)}]
         for batch in file.iter_batches(BATCH_ROWS, columns=names):
             batch.validate(full=True)
-            frame = pl.DataFrame(pl.from_arrow(batch.replace_schema_metadata(None))).with_row_index("row", offset=row)
+            frame = _frame(batch).with_row_index("row", offset=row)
             stage.write(_staged(frame.lazy(), mapping))
             row += frame.height
             counter.advance(frame.height)
@@ -59,6 +59,14 @@ def _staged(rows: pl.LazyFrame, mapping: FileMapping) -> pl.LazyFrame:
         pl.lit(None, pl.String).alias("problem"),
         *(_column(name, mapping.sources(name), schema).alias(name) for name in mapping.columns),
     )
+
+
+def _frame(batch: pyarrow.RecordBatch) -> pl.DataFrame:
+    """A batch as polars has it; the file's metadata, which may be anything, left behind."""
+    try:
+        return pl.DataFrame(pl.from_arrow(batch.replace_schema_metadata(None)))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise pyarrow.ArrowInvalid(str(error)) from None
 
 
 @contextmanager
