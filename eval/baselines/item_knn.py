@@ -68,8 +68,9 @@ class ItemKnnBm25:
 
     def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Compute the neighbours of all items."""
-        weighted = bm25_weight(sparse.coo_matrix(past.counts.T), self.k1, self.b)
-        users = sparse.csr_array(weighted.T, dtype=np.float32)
+        users = past.counts
+        if users.nnz:  # the average length of nothing is nothing to divide by
+            users = sparse.csr_array(bm25_weight(users.T, self.k1, self.b).T, dtype=np.float32)
         self.similar = _neighbours(users, self.neighbours, None)
         self.histories = past.weighted(self.decay)
         return self
