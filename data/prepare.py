@@ -139,7 +139,9 @@ def _write_items(
             repaired += changes
             kept += len(items)
         catalogue.append(missing)
-    return TableCounts(rows_in=len(reasons), kept=kept, rejected=by_reason(reasons), repaired=dict(repaired))
+    return TableCounts(
+        rows_in=len(reasons), kept=kept, rejected=by_reason(reasons), repaired=dict(sorted(repaired.items()))
+    )
 
 
 def _write_events(
@@ -176,7 +178,9 @@ def _write_events(
                 writer.append(events.filter(labels == code))
             repaired += changes
             n_kept += len(events)
-    return TableCounts(rows_in=n_rows, kept=n_kept, rejected=by_reason(kept.reasons), repaired=dict(repaired))
+    return TableCounts(
+        rows_in=n_rows, kept=n_kept, rejected=by_reason(kept.reasons), repaired=dict(sorted(repaired.items()))
+    )
 
 
 def _part(out: Path, name: str) -> Path:

@@ -81,7 +81,9 @@ class SplitSettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _leave_some_train(self) -> Self:
+    def _can_be_tested(self) -> Self:
+        if self.target_kinds is not None and "search" in self.target_kinds:
+            raise ValueError("a search names no item, so it cannot be a target kind")
         if self.test_fraction + self.validation_fraction >= 1:
             raise ValueError("test_fraction + validation_fraction must leave something to train on (< 1)")
         return self

@@ -12,7 +12,7 @@ def repair_items(items: pl.DataFrame, settings: CleanSettings) -> tuple[pl.DataF
     """Catalogue rows with repaired values, and how many values changed, by column."""
     plain = items.with_columns(
         repair_titles(items["title"]),
-        repair(items["description"]),
+        repair(items["description"], one_line=False),
         repair(items["brand"]),
         repair_lists(items["categories"]),
         repair_attributes(items["attributes"]),
@@ -26,7 +26,7 @@ def repair_items(items: pl.DataFrame, settings: CleanSettings) -> tuple[pl.DataF
 def repair_events(events: pl.DataFrame, settings: CleanSettings) -> tuple[pl.DataFrame, Counter[str]]:
     """Events with repaired values, and how many values changed, by column."""
     plain = events.with_columns(
-        repair(events["text"]),
+        repair(events["text"], one_line=False),
         _believable("price", settings.max_price),
         _believable("quantity", settings.max_quantity),
         pl.col("rating").fill_nan(None),

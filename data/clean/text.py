@@ -33,23 +33,27 @@ PAGE_SCRIPT = r"new Date\(\)\)?\.getTime\(\)"
 """In a title: the page's script came where the title should be (a known fault of Amazon's 2018 metadata)."""
 
 
-def repair(texts: pl.Series) -> pl.Series:
-    """Plain text on one line, NFC; null where nothing is left.
+def repair(texts: pl.Series, *, one_line: bool = True) -> pl.Series:
+    """Plain text, NFC, on one line or with single line breaks; null where nothing is left.
 
     >>> texts = pl.Series(["Salt &amp;amp; Pepper<br>Mill", "5&#34; <b>pan</b>", "I <3 cafÃ©s", " \\t"])
     >>> repair(texts).to_list()
     ['Salt & Pepper Mill', '5" pan', 'I <3 cafés', None]
+    >>> repair(pl.Series(["Good.<br /><br />Heavy,  though. "]), one_line=False).to_list()
+    ['Good.\\nHeavy, though.']
     """
     texts = _where(texts, MOJIBAKE, ftfy.fix_encoding)
     texts = _where(texts, ENTITY.pattern, unescape)
     text = pl.col("text")
-    plain = text.str.replace_all(HIDDEN, " ").str.replace_all(INLINE_TAG, "").str.replace_all(TAG, " ")
+    plain = text.str.replace_all(HIDDEN, " ").str.replace_all(INLINE_TAG, "").str.replace_all(TAG, "\n")
     plain = pl.when(text.str.contains("<", literal=True)).then(plain).otherwise(text)
-    plain = plain.str.replace_all(INVISIBLE, "").str.normalize("NFC").str.replace_all(r"\s+", " ")
-    plain = plain.str.strip_chars()
-    return (texts.to_frame("text").select(pl.when(plain != "").then(plain).alias("text")).to_series()).rename(
-        texts.name
-    )
+    plain = plain.str.replace_all(INVISIBLE, "").str.normalize("NFC")
+    if one_line:
+        plain = plain.str.replace_all(r"\s+", " ").str.strip_chars()
+    else:
+        plain = plain.str.replace_all(r"\s*\n\s*", "\n").str.replace_all(r"[^\S\n]+", " ").str.strip_chars()
+    filled = pl.when(plain != "").then(plain).alias(texts.name)
+    return texts.to_frame("text").select(filled).to_series()
 
 
 def repair_lists(lists: pl.Series) -> pl.Series:
