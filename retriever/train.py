@@ -22,8 +22,9 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Part, Prepared
@@ -203,9 +204,15 @@ def device() -> str:
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint below `folder`, if any."""
-    found = get_last_checkpoint(str(folder))  # type: ignore[no-untyped-call]
-    return str(found) if found else None
+    """The newest whole checkpoint below `folder`, if any; the trainer writes its state last."""
+    steps = {int(path.name.rpartition("-")[2]): path for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")}
+    for _, path in sorted(steps.items(), reverse=True):
+        try:
+            json.loads((path / TRAINER_STATE_NAME).read_text())
+        except (OSError, ValueError):  # killed while it was written
+            continue
+        return str(path)
+    return None
 
 
 class TowerTrainer(Trainer):
