@@ -183,7 +183,8 @@ def nearest(name: str, known: Sequence[str]) -> list[str]:
     """
     section, _, last = name.rpartition(".")
     same_end = [key for key in known if key.rpartition(".")[2] == last]
-    beside = [key for key in known if section and key.rpartition(".")[0] == section]
+    inside = [key for key in known if section and key.startswith(f"{section}.")]
+    beside = list(dict.fromkeys(".".join(key.split(".")[: name.count(".") + 1]) for key in inside))
     names = [*known, *dict.fromkeys(key.rpartition(".")[0] for key in known if "." in key)]
     return (same_end or get_close_matches(name, beside, 1, 0.6) or get_close_matches(name, names, 3, 0.75))[
         :3

@@ -55,8 +55,7 @@ def verb(app: typer.Typer) -> Callable[[Callable[..., Answer]], Callable[..., No
     def register(command: Callable[..., Answer]) -> Callable[..., None]:
         @wraps(command)
         def guarded(*, as_json: bool, quiet: bool, debug: bool, **arguments: Any) -> None:
-            with polite(as_json=as_json, debug=debug):
-                set_up_progress(quiet=quiet or as_json)
+            with telling(quiet=quiet or as_json), polite(as_json=as_json, debug=debug):
                 show(command(**arguments), as_json=as_json)
 
         shared = {"as_json": AsJson, "quiet": Quiet, "debug": Debug}
@@ -113,17 +112,24 @@ def complain(message: str) -> None:
     sys.stderr.write(f"aisle: {message}\n")
 
 
-def set_up_progress(*, quiet: bool) -> None:
-    """Show what is being done on a terminal; warnings always."""
+@contextmanager
+def telling(*, quiet: bool) -> Iterator[None]:
+    """Say on stderr what is being done, if it is a terminal; warnings always."""
     from aisle.data.progress import be_quiet
 
     be_quiet(quiet)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain())
     logger = logging.getLogger("aisle")
-    logger.handlers = [handler]
+    level = logger.level
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO if sys.stderr.isatty() and not quiet else logging.WARNING)
-    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        be_quiet(False)
 
 
 def show(answer: Answer, *, as_json: bool) -> None:
