@@ -15,6 +15,7 @@ from aisle.data.prepared import Prepared
 from aisle.data.readers import FileReport, RawShop
 from aisle.data.schema import EVENTS, ITEMS, KIND
 from aisle.data.settings import CleanSettings, DataSettings, SplitSettings
+from aisle.data.shop import generate_shop
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TRACE = {"source": pl.String(), "row": pl.Int64(), "problem": pl.String()}
@@ -308,6 +309,25 @@ def test_files_become_a_shop(tmp_path):
         "rejects.parquet",
         "split",
     ]
+
+
+def test_the_dirt_of_the_embedded_shop_is_found_to_the_row(tmp_path):
+    generate_shop(tmp_path / "shop", users=300, items=200, dirt=0.02)
+    planted = json.loads((tmp_path / "shop" / "truth" / "dirt.json").read_text())
+    catalogue, log, reviews = planted["catalogue"], planted["behaviour"], planted["reviews"]
+    counts = prepare(tmp_path / "shop" / "raw", tmp_path / "out", DataSettings())
+    assert counts.items.rejected == {"duplicate item": catalogue["duplicate"]}
+    assert counts.items.repaired == {
+        "price": catalogue["price_minus_3"] + catalogue["price_1e9"],
+        "title": catalogue["html"],
+    }
+    assert counts.events.rejected == {
+        "date in the future": log["date_2099"] + reviews["date_2099"],
+        "duplicate event": log["duplicate"],
+        "rating outside 0 to 5": reviews["rating_11"],
+        "duplicate review": reviews["duplicate"],
+    }
+    assert counts.events.repaired == {"price": log["price_minus_3"], "text": reviews["html"]}
 
 
 @pytest.mark.parametrize(
