@@ -144,15 +144,8 @@ def test_settings_are_printed_with_the_overrides(tmp_path: Path, monkeypatch: py
     assert json.loads(call("settings", "--json").stdout)["retriever"]["dim"] == 128
 
 
-def test_progress_goes_to_a_terminal_and_not_into_a_pipe(tmp_path: Path) -> None:
-    shop = tmp_path / "shop"
-    shop.mkdir()
-    start = 1_700_000_000
-    events = [
-        f"u{user},i{user * step % 7},{start + user + 86400 * step}" for user in range(30) for step in range(6)
-    ]
-    (shop / "events.csv").write_text("\n".join(["user_id,item_id,timestamp", *events]) + "\n")
-    command = [str(BIN), "prepare", "--data", str(shop), "--redo", "--out", str(tmp_path / "out")]
+def test_progress_goes_to_a_terminal_and_not_into_a_pipe(tiny_shop: Path, tmp_path: Path) -> None:
+    command = [str(BIN), "prepare", "--data", str(tiny_shop), "--redo", "--out", str(tmp_path / "out")]
     piped = subprocess.run(command, capture_output=True, text=True, check=True)
     assert piped.stderr == ""
     terminal, other = pty.openpty()
