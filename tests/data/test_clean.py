@@ -1,5 +1,7 @@
 """Reasons to reject, each on a planted frame; fast paths against slow ones; text repair."""
 
+import doctest
+import importlib
 import unicodedata
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -43,6 +45,13 @@ def reasons_of(events: pl.DataFrame, settings: CleanSettings | None = None) -> l
     settings = settings or CleanSettings()
     keys = Keys()
     return decide(keys.of_events(events, settings, NOW), settings).reasons.cast(pl.String).to_list()
+
+
+@pytest.mark.parametrize("module", ["kcore", "machines", "text"])
+def test_the_examples_of_docstrings(module):
+    results = doctest.testmod(importlib.import_module(f"aisle.data.clean.{module}"))
+    assert results.failed == 0
+    assert results.attempted
 
 
 @pytest.mark.parametrize(
