@@ -115,6 +115,15 @@ def _filled(name: str, dtype: pl.DataType) -> pl.Expr:
     return ~pl.col(name).str.strip_chars().str.to_lowercase().is_in(list(NO_ID)).fill_null(True)
 
 
+def is_no_id(value: str | None) -> bool:
+    """Whether an id is one of the ways to write that there is none.
+
+    >>> is_no_id("None"), is_no_id("B01")
+    (True, False)
+    """
+    return value is None or value.strip().lower() in NO_ID
+
+
 def ids(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Ids as text: trimmed, whole numbers without `.0`, null for every way to write that there is none.
 

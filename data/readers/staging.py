@@ -11,9 +11,9 @@ import polars as pl
 from aisle.data.errors import InputError
 from aisle.data.mapping import FileMapping
 from aisle.data.progress import meter
-from aisle.data.readers.canonical import canonical
+from aisle.data.readers.canonical import canonical, is_no_id
 from aisle.data.readers.records import Record
-from aisle.data.readers.shapes import DTYPES, SHAPES, picker
+from aisle.data.readers.shapes import DTYPES, SHAPES, identity, picker
 
 CHUNK_ROWS = 50_000
 CHUNK_BYTES = 32 << 20
@@ -190,21 +190,23 @@ class _IdTypes:
 
     def __init__(self, mapping: FileMapping, file: str) -> None:
         self.columns = [
-            (source, set[type]()) for name in ("user_id", "item_id") for source in mapping.sources(name)
+            (source, set[type[object]]())
+            for name in ("user_id", "item_id")
+            for source in mapping.sources(name)
         ]
         self.file = file
 
     def look(self, row: Row) -> None:
         """Raise InputError if `row` has an id of the other type than the rows before it."""
         for source, types in self.columns:
-            kind = type(row.record.get(source)) if row.record else str
-            if kind is float:
-                kind = int
-            if kind in (int, str) and kind not in types:
-                types.add(kind)
-                if len(types) > 1:
-                    raise InputError(
-                        f"ids of one type in column {source!r}",
-                        f"{self.file} mixes numbers and text, first on line {row.number}",
-                        "write all ids of this column as text, or all as numbers",
-                    )
+            value = row.record.get(source) if row.record else None
+            kind = str if type(value) is str else int if type(value) in (int, float) else None
+            if kind is None or kind in types or is_no_id(identity(value)):
+                continue
+            types.add(kind)
+            if len(types) > 1:
+                raise InputError(
+                    f"ids of one type in column {source!r}",
+                    f"{self.file} mixes numbers and text, first on line {row.number}",
+                    "write all ids of this column as text, or all as numbers",
+                )
