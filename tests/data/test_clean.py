@@ -129,7 +129,7 @@ def test_a_rejected_row_makes_no_duplicate_of_a_fine_one():
 def test_positions_make_the_order_where_more_rows_have_only_them():
     placed = {"timestamp": None, "position": 0}
     assert reasons_of(events_of(placed, {}, placed)) == [None, "no position, where others have one", None]
-    assert reasons_of(events_of(placed, {}, {})) == ["no date, where others have one", None, None]
+    assert reasons_of(events_of(placed, {})) == ["no date, where others have one", None]
 
 
 def test_the_order_of_the_rows_is_taken_where_there_is_no_other():
