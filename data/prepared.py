@@ -31,7 +31,7 @@ class Prepared:
     events.parquet              all kept events
     rejects.parquet             all dropped rows, with the reason
     split/{part}.parquet        the events of train, validation and test
-    counts.json                 rows in, kept, rejected by reason; sizes of the parts; `target_kinds`, `seen_kinds`
+    counts.json                 rows in, kept, rejected by reason; sizes of the parts; the kinds
     """
 
     folder: Path
@@ -60,6 +60,11 @@ class Prepared:
         """Kinds of events that take an item out of a user's results."""
         kinds: Sequence[Kind] = self.counts["seen_kinds"]  # type: ignore[assignment]
         return tuple(kinds)
+
+    @property
+    def timed(self) -> bool:
+        """Whether events have a time, and not only an order."""
+        return self.counts["order"] == "time"
 
     @cached_property
     def items(self) -> pl.DataFrame:

@@ -35,7 +35,7 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
     trained = checkpoint.load(model)
     _same_catalogue(prepared, trained.items)
     with torch.inference_mode():
-        vectors = trained.towers.item_vectors().numpy()
+        vectors = trained.towers.indexed().numpy()
     store.save(ExactIndex(vectors, settings), trained.items, out, model=fingerprint(model))
 
 
@@ -74,8 +74,9 @@ def retrieve(
     users = users_of(prepared, text, trained.settings, None, out / "vectors")
     past = BEFORE[part]
     with torch.inference_mode():
-        vectors = users.vectors(trained.towers, np.arange(len(prepared.user_ids)), *past).numpy()
-    _ranked(prepared, nearest, vectors, past, k).write_parquet(out / "candidates.parquet")
+        vectors = users.vectors(trained.towers, np.arange(len(prepared.user_ids)), *past)
+    queries = trained.towers.queries(vectors).numpy()
+    _ranked(prepared, nearest, queries, past, k).write_parquet(out / "candidates.parquet")
 
 
 def encoder_run(

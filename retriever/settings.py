@@ -71,9 +71,12 @@ class RetrieverSettings(BaseModel):
     warmup_steps: int = Field(
         default=100, ge=0, description="steps over which the learning rate rises to its value"
     )
-    max_epochs: int = Field(default=30, ge=1, description="passes over the training users at most")
+    round_steps: int = Field(
+        default=50, ge=1, description="a round lasts an epoch, or this many steps where an epoch is shorter"
+    )
+    max_rounds: int = Field(default=30, ge=1, description="rounds at most; each ends with a validation")
     patience: int = Field(
-        default=3, ge=1, description="epochs without a better validation ndcg@10 before stopping"
+        default=3, ge=1, description="rounds without a better validation ndcg@10 before stopping"
     )
     refit: bool = Field(
         default=True,

@@ -1,4 +1,4 @@
-"""ndcg@10 on validation, for early stopping (reports use aisle.eval)."""
+"""ndcg@10 on validation, for early stopping and the choice of the prior (reports use aisle.eval)."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,17 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from aisle.data.history import Histories
 from aisle.data.ids import Rows
+from aisle.data.prepared import BEFORE, Prepared
+from aisle.retriever.prior import Prior, choose
+from aisle.retriever.settings import RetrieverSettings
+from aisle.retriever.towers import TwoTower
+from aisle.retriever.users import Users
 
 CUT = 10
+PRIOR_USERS = 2_000
+"""Validation users, drawn at random, on which the prior is chosen."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,61 @@ class Relevant:
     users: Rows
     items: list[Rows]
     seen: list[Rows]
+
+    def of(self, places: Rows) -> "Relevant":
+        """Some of the users, by their places."""
+        return Relevant(
+            self.users[places],
+            [self.items[place] for place in places],
+            [self.seen[place] for place in places],
+        )
+
+
+class Validation:
+    """The validation part of a shop: every user with a relevant item, the whole catalogue ranked.
+
+    Args:
+        prepared: the shop.
+        users: how the user tower reads users.
+        past: histories before validation.
+        settings: temperature of the scores.
+    """
+
+    def __init__(
+        self, prepared: Prepared, users: Users, past: Histories, settings: RetrieverSettings
+    ) -> None:
+        truth = prepared.truth("validation")
+        rows, items = grouped(
+            prepared.user_ids.rows(truth["user_id"]), prepared.item_ids.rows(truth["item_id"])
+        )
+        seen = prepared.histories(*BEFORE["validation"], kinds=prepared.seen_kinds).seen(rows)
+        self.relevant = Relevant(rows, items, seen)
+        self.users = users
+        self.past = past
+        self.timed = prepared.timed
+        self.temperature = settings.temperature
+
+    def ndcg(self, towers: TwoTower) -> float:
+        """Mean ndcg@10 of the towers without a prior."""
+        with torch.inference_mode():
+            users = self.users.vectors(towers, self.relevant.users, *BEFORE["validation"])
+            return mean_ndcg(users, towers.item_vectors(), self.relevant)
+
+    def prior(self, towers: TwoTower, seed: int) -> Prior:
+        """The prior with the best mean ndcg@10, on at most `PRIOR_USERS` users."""
+        if not len(self.relevant.users):
+            return Prior()
+        some = np.random.default_rng(seed).permutation(len(self.relevant.users))[:PRIOR_USERS]
+        relevant = self.relevant.of(np.sort(some))
+        with torch.inference_mode():
+            users = self.users.vectors(towers, relevant.users, *BEFORE["validation"])
+            scores = (users @ towers.item_vectors().T / self.temperature).float().cpu().numpy()
+
+        def score(prior: Prior) -> float:
+            offsets = prior.of(self.past, scores.shape[1]).numpy()
+            return float(ndcg(scores + offsets, relevant.items, relevant.seen).mean())
+
+        return choose(score, timed=self.timed)
 
 
 def ndcg(

@@ -50,6 +50,6 @@ def write_prepared(
     pl.DataFrame(items, schema=ITEMS, strict=False).write_parquet(folder / "items.parquet")
     for part, events in parts.items():
         pl.DataFrame(events, schema=EVENTS).write_parquet(folder / "split" / f"{part}.parquet")
-    facts = {"target_kinds": ["purchase"], "seen_kinds": ["purchase"], **counts}
+    facts = {"target_kinds": ["purchase"], "seen_kinds": ["purchase"], "order": "position", **counts}
     (folder / "counts.json").write_text(json.dumps(facts))
     return Prepared(folder)

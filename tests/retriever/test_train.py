@@ -30,7 +30,8 @@ SMALL = RetrieverSettings(
     batch_size=16,
     learning_rate=3e-3,
     warmup_steps=5,
-    max_epochs=12,
+    round_steps=10,
+    max_rounds=12,
     precision="fp32",
     dropout=0.1,
 )
@@ -94,12 +95,12 @@ def test_the_sequence_tower_learns_what_comes_next(shop, sequence):
     ids=lambda changes: " ".join(map(str, changes.values())),
 )
 def test_every_recipe_learns_it(shop, tmp_path, changes):
-    settings = SMALL.model_copy(update={"max_epochs": 20, "patience": 5, **changes})
+    settings = SMALL.model_copy(update={"max_rounds": 20, "patience": 5, **changes})
     assert hit_rate(shop, trained(shop, settings, tmp_path), 1) > 0.7
 
 
 def test_the_text_tower_finds_the_kind_of_thing(shop, tmp_path):
-    settings = SMALL.model_copy(update={"user_tower": "text", "max_epochs": 20, "patience": 5})
+    settings = SMALL.model_copy(update={"user_tower": "text", "max_rounds": 20, "patience": 5})
     out = trained(shop, settings, tmp_path)
     assert hit_rate(shop, out, 5) > 0.9  # five unseen colours of one thing are left at most
 
@@ -159,7 +160,7 @@ def test_the_untouched_encoder_finds_similar_things(shop):
 
 
 def test_towers_and_index_of_different_trainings_do_not_mix(shop, sequence, tmp_path):
-    other = trained(shop, SMALL.model_copy(update={"max_epochs": 1}), tmp_path)
+    other = trained(shop, SMALL.model_copy(update={"max_rounds": 1}), tmp_path)
     with pytest.raises(IndexFault, match="vectors of model"):
         retrieve(shop, TEXT, other / "model", sequence / "index", tmp_path, CPU)
 
@@ -198,5 +199,5 @@ def test_a_loss_that_is_not_finite(shop, tmp_path):
 def test_the_index_holds_the_vectors_of_the_towers(shop, sequence):
     index, ids = store.load(sequence / "index", CPU, model=fingerprint(sequence / "model"))
     towers = load(sequence / "model").towers
-    np.testing.assert_allclose(index.vectors, towers.item_vectors().detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(index.vectors, towers.indexed().detach().numpy(), atol=1e-6)
     assert ids.equals(shop.item_ids.values)
