@@ -4,6 +4,7 @@ import doctest
 import gzip
 import importlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from aisle.data.detect import built_in_mappings
+from aisle.data.mapping import FileMapping
 from aisle.data.readers import FileReport, RawShop, read_shop
 from aisle.data.readers import staging as staging_module
 from aisle.data.readers.canonical import TRACE
@@ -420,3 +423,23 @@ def test_reading_leaves_the_source_alone_and_replaces_what_it_staged(tmp_path: P
     again = shop(tmp_path, {"i.csv": "id,title\n1,b\n"})
     assert column(again.items, "title") == ["b"]
     assert [path.name for path in (tmp_path / "shop").iterdir()] == ["i.csv"]
+
+
+def test_the_worked_example_of_the_documentation(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    blocks = dict(re.findall(r"^```(csv|toml)\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE))
+    read = shop(tmp_path, {"log-2024.csv": blocks["csv"]}, blocks["toml"])
+    table = page.split("rows come out as\n\n")[1].split("\n\n")[0].splitlines()
+    names, _, *printed = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    assert read.events is not None
+    moments = pl.col("timestamp").dt.strftime("%Y-%m-%d %H:%M:%S")
+    found = read.events.with_columns(moments).select(pl.col(names).cast(pl.String).fill_null("")).collect()
+    assert [list(row) for row in found.iter_rows()] == printed
+
+
+def test_the_documentation_names_every_built_in_mapping() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    for name in built_in_mappings():
+        assert f"| `{name}` |" in page
+    for key in FileMapping.model_fields:
+        assert f"`{key}" in page, key
