@@ -6,7 +6,7 @@ softmax's logits,
 
     score / temperature + popularity * log(1 + recent events of the item) + new * [item has no event],
 
-with weights chosen by ndcg@10 on validation: zero where the data does not ask for a prior (adjusting scores by
+with weights chosen by ndcg@10 on validation: zero where the data asks for no prior (adjusting scores by
 a class prior: Menon et al. 2021, "Long-tail learning via logit adjustment", section 3).
 """
 

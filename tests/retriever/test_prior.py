@@ -12,9 +12,9 @@ from aisle.retriever.prior import DAY, Prior, choose
 def histories(items, days):
     return Histories(
         offsets=np.array([0, len(items)]),
-        items=np.array(items),
+        items=np.array(items, np.int64),
         kinds=np.full(len(items), 3, np.int8),
-        times=np.array(days) * DAY,
+        times=np.array(days, np.int64) * DAY,
         ratings=np.full(len(items), np.nan, np.float32),
     )
 
