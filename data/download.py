@@ -66,7 +66,7 @@ class PassingError(Exception):
 def download(url: str, target: Path, *, sha256: str | None = None) -> Path:
     """Download `url` to `target`.
 
-    A download that was cut goes on where it stopped, if the file has not changed on the server since. Failures
+    A download that was cut goes on where it stopped, if the file on the server is still the same. Failures
     that may pass are tried again, `ATTEMPTS` times without a byte gained. Two processes that want one file
     download it once; the lock goes with the process that holds it.
 

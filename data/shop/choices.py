@@ -17,6 +17,9 @@ GLANCES = 24
 MOST_VIEWS = 4
 """Products that a user opens on a visit, at most."""
 
+FOCUS = 2.5
+"""Utility that the wanted feature gains on a visit that begins with a search."""
+
 BUY = 0.85
 """Chance that what is in the cart is bought."""
 
@@ -82,12 +85,14 @@ def draw_items(catalogue: Catalogue, leaf: Rows, draw: Floats) -> Rows:
 
 
 def _utilities(catalogue: Catalogue, tastes: Tastes, visits: Visits, items: Rows) -> Floats:
-    """Utility of `items` (visits, glances) to the users who see them."""
+    """Utility of `items` (visits, glances) to the users who see them, float64 of that shape."""
     user = visits.user[:, None]
     style = tastes.style[visits.user, visits.period]
-    return utility(
+    wanted = catalogue.feature[items] == tastes.wanted(user, visits.leaf[:, None])
+    focus: Floats = FOCUS * (wanted & visits.searching[:, None])
+    return focus + utility(
         match=np.einsum("vs,vgs->vg", style, catalogue.looks[items]),
-        wanted=catalogue.feature[items] == tastes.wanted(user, visits.leaf[:, None]),
+        wanted=wanted,
         loyal=tastes.loyal(user, catalogue.brand[items]),
         gap=catalogue.dearness[items] - tastes.budget[user],
         quality=catalogue.quality[items],

@@ -15,9 +15,6 @@ from aisle.data.shop.visits import Visits
 ACTIONS = ("lookup", "look", "basket", "order")
 """The shop's own names for search, view, cart and purchase."""
 
-SEARCHES = 0.4
-"""Share of visits that begin with a search."""
-
 OPENED = int(START.timestamp())
 
 LOG = pl.Schema(
@@ -48,7 +45,7 @@ def make_log(
     within a quarter of an hour.
     """
     start = 1000 * (OPENED + 86_400 * visits.day + visits.second) + below(child(visits.keys, 20), 1000)
-    searching = np.nonzero(uniform(child(visits.keys, 21)) < SEARCHES)[0]
+    searching = np.nonzero(visits.searching)[0]
     viewer, place = np.nonzero(choices.viewed)
     carting, buying = np.nonzero(choices.carted)[0], np.nonzero(choices.bought)[0]
     last_view = start + 1000 * (15 + 40 * MOST_VIEWS)

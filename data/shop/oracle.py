@@ -10,6 +10,9 @@ from aisle.data.shop.settings import DAYS
 from aisle.data.shop.tastes import INTEREST_SHARE, INTERESTS, Tastes, utility
 from aisle.data.shop.visits import EXPLORE, period_of, seasons
 
+RUN = pl.Schema({"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.String(), "score": pl.Float64()})
+"""Columns of a run."""
+
 BLOCK = 2_000_000
 """User-product pairs scored at a time."""
 
@@ -28,7 +31,7 @@ def oracle_run(catalogue: Catalogue, tastes: Tastes, *, k: int = 100, day: int =
     k, block = min(k, len(on_sale)), max(1, BLOCK // len(on_sale))
     season = seasons(catalogue)[:, day]
     names, ids = user_ids(tastes.users), catalogue.ids
-    parts = []
+    parts = [RUN.to_frame()]
     for start in range(0, len(tastes.users), block):
         users = np.arange(start, min(start + block, len(tastes.users)))
         score = _scores(catalogue, tastes, users, on_sale, season, int(period_of(np.array(day))))

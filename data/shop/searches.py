@@ -35,9 +35,9 @@ def search_words(
 
     pick, within = uniform(child(keys, 0)), child(keys, 1)
     word = leaf * FEATURES + tastes.wanted(user, leaf)
-    word = np.where(pick > 0.5, adjective_at + 5 * style + below(within, 5), word)
-    word = np.where((pick > 0.7) & coloured, colour_at + 4 * style + below(within, 4), word)
-    word = np.where((pick > 0.8) & tastes.loyal(user, brand), brand_at + brand, word)
+    word = np.where(pick > 0.6, adjective_at + 5 * style + below(within, 5), word)
+    word = np.where((pick > 0.75) & coloured, colour_at + 4 * style + below(within, 4), word)
+    word = np.where((pick > 0.85) & tastes.loyal(user, brand), brand_at + brand, word)
 
     nouns = pl.Series([word for each in catalogue.leaves for word in each.nouns], dtype=pl.String)
     noun = leaf * NOUNS + below(child(user_keys[user], leaf), NOUNS)

@@ -20,7 +20,7 @@ INTEREST_SHARE = np.array([0.45, 0.25, 0.15, 0.1, 0.05])
 INTEREST_DRIFT = 0.12
 """Chance that an interest gives way to another from one period to the next."""
 
-STYLE_DRIFT = 0.25
+STYLE_DRIFT = 0.15
 """Standard deviation of each step of a user's walk among styles."""
 
 # weights of utility(), in units of the standard Gumbel noise of one choice

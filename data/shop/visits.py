@@ -15,11 +15,14 @@ from aisle.data.shop.tastes import INTEREST_SHARE, Tastes
 EVENTS_PER_VISIT = 3.7
 """Mean number of events that one visit leaves, reviews included."""
 
-SEASON = 0.9
+SEASON = 1.2
 """Amplitude of the log demand of a leaf that has a season."""
 
 EXPLORE = 0.08
 """Share of visits to a leaf outside the user's interests."""
+
+SEARCHES = 0.4
+"""Share of visits that begin with a search."""
 
 FOLLOW = 0.3
 """Share of visits, after the first, that go on to the companion of the last leaf."""
@@ -35,6 +38,7 @@ class Visits:
         day: days since the shop opened, int64 (visits).
         second: second of the day, before 23:31, int64 (visits).
         leaf: leaf category looked for, int64 (visits).
+        searching: whether the visit begins with a search, bool (visits).
     """
 
     keys: Keys
@@ -42,6 +46,7 @@ class Visits:
     day: Rows
     second: Rows
     leaf: Rows
+    searching: NDArray[np.bool_]
 
     @property
     def period(self) -> Rows:
@@ -74,6 +79,7 @@ def make_visits(catalogue: Catalogue, tastes: Tastes, settings: ShopSettings) ->
         day=day[there],
         second=(60 * minute[there]).astype(np.int64),
         leaf=leaf[there],
+        searching=uniform(child(keys[there], 7)) < SEARCHES,
     )
 
 
