@@ -1,7 +1,8 @@
 """Published figures, to be drawn as reference points and labelled as what they are.
 
-All under protocol S3: the dataset as given, leave-one-out, all items ranked, seen items masked, every user
-counted. They are shown beside results of the same dataset, by its name, under the same split, and nowhere else.
+All under protocol S3: the dataset as given, leave-one-out, all items ranked, seen items masked, every
+user counted. They are shown beside results of the same dataset, by its name, under the same split, and
+nowhere else.
 """
 
 from collections.abc import Mapping
@@ -61,8 +62,8 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
 def published(protocol: Mapping[str, JsonValue], measure: str) -> list[Published]:
     """Published models that state `measure` under this protocol.
 
-    None unless the protocol names the dataset, splits it by `leave_one_out`, predicts the test part, ranks all
-    items, and counts as many users as the dataset has.
+    None unless the protocol names the dataset, splits it by `leave_one_out`, predicts the test part,
+    ranks all items, and counts as many users as the dataset has.
     """
     dataset, split = str(protocol.get("dataset")), protocol.get("split")
     strategy = split.get("strategy") if isinstance(split, dict) else split
