@@ -42,7 +42,9 @@ def measure(folder: Path, out: Path) -> None:
     print(f"items      {counts.catalogue:>12,}")
     print(f"seconds    {seconds:>12,.1f}")
     print(f"rows/s     {(counts.events.rows_in + counts.items.rows_in) / seconds:>12,.0f}")
-    print(f"peak GiB   {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:>12.2f}")
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(f"cpu s      {used.ru_utime + used.ru_stime:>12,.1f}")
+    print(f"peak GiB   {used.ru_maxrss / 2**20:>12.2f}")
 
 
 def run(target: object, *arguments: object) -> None:
