@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past, Scorer
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank
+from aisle.eval.baselines.search import search
 from aisle.eval.baselines.settings import BaselineSettings, Evidence, Grid, Name
 from aisle.eval.baselines.text_search import TextSearch
 from aisle.eval.judged import judge
@@ -60,9 +62,10 @@ def run_baselines(
 ) -> Iterator[Baseline]:
     """Run each of `settings.names`: the `k` best unseen items of every user in the truth of `part`.
 
-    Every point of a baseline's grid is fitted on train and judged by ndcg@10 on (a sample of) the validation
-    users; the best is fitted again on all that lies before `part`. Recent popularity needs times; it is left
-    out where only the order of events is known, because it would be the popularity list again.
+    The grid of each is searched (:mod:`aisle.eval.baselines.search`) by fitting on train and judging by
+    ndcg@10 on a sample of the validation users; the best is fitted again on all that lies before `part`.
+    Recent popularity needs times; it is left out where only the order of events is known, because it would
+    be the popularity list again.
 
     Args:
         texts: one per item row, for the baseline that searches texts.
@@ -86,12 +89,12 @@ def run_baselines(
         if name == "recent_popularity" and not bench.timed:
             continue
         started = time.monotonic()
-        evidence, point, how = bench.choose(name)
-        past = bench.past(evidence, part)
-        scorer = SCORERS[name](**point).fit(past, seed=seed, threads=settings.threads)
+        chosen, how = bench.choose(name)
+        past = bench.past(chosen.pop("evidence"), part)
+        scorer = SCORERS[name](**chosen).fit(past, seed=seed, threads=settings.threads)
         wanted = prepared.user_ids.rows(prepared.truth(part)["user_id"].unique().sort())
         run = bench.rank(scorer, past, wanted, part, k)
-        yield Baseline(name, run, point | how, time.monotonic() - started)
+        yield Baseline(name, run, chosen | how, time.monotonic() - started)
 
 
 class _Bench:
@@ -140,43 +143,33 @@ class _Bench:
             truth = truth.filter(pl.col("user_id").is_in(users.gather(np.sort(chosen)).implode()))
         return truth
 
-    def choose(self, name: Name) -> tuple[Evidence, dict[str, float], dict[str, object]]:
-        """Evidence and point of the grid with the best ndcg@10 on validation, and how they were found.
-
-        The evidence is chosen at the first point of the grid, and the point with that evidence. Among equals
-        the first wins.
-        """
+    def choose(self, name: Name) -> tuple[dict[str, Any], dict[str, object]]:
+        """Settings (and `evidence`) with the best ndcg@10 on validation, and how they were found."""
         grid: Grid = getattr(self.settings, name)
-        points = grid.points()
-        kinds = self.settings.evidence
-        if len(kinds) > 1 and self._same_evidence():
-            kinds = kinds[:1]
-        if len(points) * len(kinds) == 1 or not len(self.truth):
-            return kinds[0], points[0], {"evidence": kinds[0], "points": 0}
-        tried: dict[tuple[Evidence, int], float] = {}
-        with meter(f"tuning {name}", len(points) + len(kinds) - 1) as done:
-            for kind in kinds:
-                tried[kind, 0] = self._validate(name, points[0], kind)
+        evidence = self.settings.evidence
+        if len(evidence) > 1 and self._same_evidence():
+            evidence = evidence[:1]
+        axes: dict[str, Sequence[Any]] = {"evidence": evidence} | grid.axes()
+        if not len(self.truth):
+            axes = {axis: values[:1] for axis, values in axes.items()}
+        with meter(f"tuning {name}", 1 + sum(len(values) - 1 for values in axes.values())) as done:
+
+            def value(point: dict[str, Any]) -> float:
                 done.advance()
-            best_kind = max(kinds, key=lambda kind: tried[kind, 0])
-            for number, point in enumerate(points[1:], start=1):
-                tried[best_kind, number] = self._validate(name, point, best_kind)
-                done.advance()
-        evidence, number = max(tried, key=tried.__getitem__)
-        how: dict[str, object] = {
-            "evidence": evidence,
-            "points": len(tried),
-            "users": self.truth["user_id"].n_unique(),
-            f"validation ndcg@{CUT}": tried[evidence, number],
-        }
-        return evidence, points[number], how
+                return self._validate(name, **point)
+
+            found = search(axes, value)
+        how: dict[str, object] = {"evidence": found.point["evidence"], "points tried": found.tried}
+        if found.value is not None:
+            how |= {"tuning users": self.truth["user_id"].n_unique(), f"validation ndcg@{CUT}": found.value}
+        return found.point, how
 
     def _same_evidence(self) -> bool:
         """Whether all events that name an item are of the target kinds."""
         target, everything = (self.past(kind, "validation").histories for kind in ("target", "all"))
         return len(target.items) == len(everything.items)
 
-    def _validate(self, name: Name, point: dict[str, float], evidence: Evidence) -> float:
+    def _validate(self, name: Name, evidence: Evidence, **point: Any) -> float:
         past = self.past(evidence, "validation")
         scorer = SCORERS[name](**point).fit(past, seed=self.seed, threads=self.settings.threads)
         rows = self.prepared.user_ids.rows(self.truth["user_id"].unique().sort())

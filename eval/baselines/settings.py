@@ -1,6 +1,6 @@
 """What can be set about baselines: which, and the grids that validation chooses from."""
 
-from itertools import product
+from collections.abc import Sequence
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,20 +15,17 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Grid(BaseModel):
-    """Values to try of each setting of a baseline; every combination is a point.
+    """Values to try of each setting of a baseline.
 
-    Where there is nothing to validate on, the first point is taken.
+    The first value of each is the start, and is taken where there is nothing to validate on. The settings are
+    searched in the order in which they stand here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def points(self) -> list[dict[str, float]]:
-        """All combinations, the last setting changing fastest."""
-        names = list(type(self).model_fields)
-        return [
-            dict(zip(names, values, strict=True))
-            for values in product(*(getattr(self, name) for name in names))
-        ]
+    def axes(self) -> dict[str, Sequence[float]]:
+        """Values by name of the setting."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
 
 
 class PopularityGrid(Grid):
@@ -47,10 +44,12 @@ class ItemKnnGrid(Grid):
     """Item-kNN by cosine."""
 
     shrink: tuple[NotNegative, ...] = Field(
-        default=(20, 0, 5, 100), min_length=1, description="added to the denominator of the cosine"
+        default=(20, 0, 5, 50, 200), min_length=1, description="added to the denominator of the cosine"
     )
     decay: tuple[Share, ...] = Field(
-        default=(0.8, 0.6, 1.0), min_length=1, description="weight lost with each step back in the history"
+        default=(0.8, 0.4, 0.6, 1.0),
+        min_length=1,
+        description="weight of an event for each step back",
     )
     neighbours: tuple[Count, ...] = Field(
         default=(500,), min_length=1, description="most similar items kept of each item"
@@ -60,12 +59,16 @@ class ItemKnnGrid(Grid):
 class ItemKnnBm25Grid(Grid):
     """Item-kNN by BM25."""
 
-    k1: tuple[Positive, ...] = Field(default=(1.2, 100), min_length=1, description="how late counts saturate")
-    b: tuple[Share, ...] = Field(
-        default=(0.75, 0.4), min_length=1, description="how much an item's popularity damps it"
-    )
     decay: tuple[Share, ...] = Field(
-        default=(0.8, 0.6, 1.0), min_length=1, description="weight lost with each step back in the history"
+        default=(0.8, 0.4, 0.6, 1.0),
+        min_length=1,
+        description="weight of an event for each step back",
+    )
+    b: tuple[Share, ...] = Field(
+        default=(0.4, 0.1, 0.2, 0.75), min_length=1, description="how much an item's popularity damps it"
+    )
+    k1: tuple[Positive, ...] = Field(
+        default=(1.2, 0.5, 10, 100), min_length=1, description="how late counts saturate"
     )
     neighbours: tuple[Count, ...] = Field(
         default=(500,), min_length=1, description="most similar items kept of each item"
@@ -75,42 +78,44 @@ class ItemKnnBm25Grid(Grid):
 class AlsGrid(Grid):
     """iALS."""
 
-    factors: tuple[Count, ...] = Field(default=(128, 64), min_length=1, description="length of the vectors")
-    regularization: tuple[NotNegative, ...] = Field(
-        default=(0.1, 1.0, 10.0), min_length=1, description="weight of the squared norms"
-    )
     alpha: tuple[Positive, ...] = Field(
         default=(10, 1, 40), min_length=1, description="weight of an event; a pair without one weighs 1"
     )
+    regularization: tuple[NotNegative, ...] = Field(
+        default=(1.0, 0.1, 10.0), min_length=1, description="weight of the squared norms"
+    )
+    factors: tuple[Count, ...] = Field(
+        default=(128, 64, 256, 512), min_length=1, description="length of the vectors"
+    )
     iterations: tuple[Count, ...] = Field(
-        default=(15,), min_length=1, description="passes over users and items"
+        default=(10,), min_length=1, description="passes over users and items"
     )
 
 
 class BprGrid(Grid):
     """BPR."""
 
-    factors: tuple[Count, ...] = Field(default=(128,), min_length=1, description="length of the vectors")
-    learning_rate: tuple[Positive, ...] = Field(default=(0.05,), min_length=1, description="step size")
+    learning_rate: tuple[Positive, ...] = Field(default=(0.05, 0.1), min_length=1, description="step size")
     regularization: tuple[NotNegative, ...] = Field(
-        default=(0.01, 0.05), min_length=1, description="weight of the squared norms"
+        default=(0.01, 0.002, 0.05), min_length=1, description="weight of the squared norms"
     )
     iterations: tuple[Count, ...] = Field(
         default=(100,), min_length=1, description="passes over the events, each against random items"
     )
+    factors: tuple[Count, ...] = Field(default=(128,), min_length=1, description="length of the vectors")
 
 
 class TextSearchGrid(Grid):
     """BM25 over texts."""
 
-    k1: tuple[Positive, ...] = Field(
-        default=(1.5,), min_length=1, description="how late word counts saturate"
+    decay: tuple[Share, ...] = Field(
+        default=(0.5, 0, 0.25, 0.8), min_length=1, description="weight of an event for each step back"
     )
     b: tuple[Share, ...] = Field(
-        default=(0.75,), min_length=1, description="how much the length of a text damps it"
+        default=(0.75, 0.4), min_length=1, description="how much the length of a text damps it"
     )
-    decay: tuple[Share, ...] = Field(
-        default=(0.5, 0, 0.8), min_length=1, description="weight lost with each step back in the history"
+    k1: tuple[Positive, ...] = Field(
+        default=(1.5, 0.8), min_length=1, description="how late word counts saturate"
     )
 
 
@@ -122,12 +127,12 @@ class BaselineSettings(BaseModel):
     names: tuple[Name, ...] = Field(default=get_args(Name), description="baselines to run, in this order")
     tuning_users: Count = Field(
         default=5000,
-        description="users of the validation part that a point of a grid is judged on (a sample)",
+        description="users of the validation part on which a point of a grid is judged (a sample)",
     )
     evidence: tuple[Evidence, ...] = Field(
         default=("target", "all"),
         min_length=1,
-        description="events to learn from: of the target kinds, or of all kinds; validation chooses",
+        description="events to learn from: of the target kinds, or of all kinds; searched like a grid",
     )
     threads: int = Field(default=0, ge=0, description="threads of implicit; 0: all cores")
     popularity: PopularityGrid = PopularityGrid()

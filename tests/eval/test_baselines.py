@@ -183,8 +183,8 @@ def test_als_is_the_same_with_several_threads(world: Prepared, three: dict[str, 
 def test_a_grid_is_searched(world: Prepared) -> None:
     settings = answers(world, names=("als",))["als"].settings
     assert settings["alpha"] in (10, 40)
-    assert settings["points"] == 2
-    assert settings["users"] == USERS
+    assert settings["points tried"] == 2
+    assert settings["tuning users"] == USERS
     assert 0 < float(str(settings["validation ndcg@10"])) <= 1
 
 
@@ -213,7 +213,7 @@ def test_the_point_that_validates_best_is_taken(world: Prepared) -> None:
 
 
 def test_only_a_sample_of_users_is_tuned_on(world: Prepared) -> None:
-    assert answers(world, names=("als",), tuning_users=7)["als"].settings["users"] == 7
+    assert answers(world, names=("als",), tuning_users=7)["als"].settings["tuning users"] == 7
 
 
 def test_without_validation_the_first_point_is_taken(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_without_validation_the_first_point_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "prepare" / "split" / "validation.parquet"
     pl.read_parquet(path).clear().write_parquet(path)
     als = answers(world, names=("als",))["als"]
-    assert (als.settings["alpha"], als.settings["points"]) == (10, 0)
+    assert (als.settings["alpha"], als.settings["points tried"]) == (10, 0)
     assert len(als.run) == 3 * (USERS + 1)
 
 

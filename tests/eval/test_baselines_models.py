@@ -28,6 +28,7 @@ from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.popularity import DAY, Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank, top_k
+from aisle.eval.baselines.search import search
 from aisle.eval.baselines.settings import AlsGrid, BaselineSettings, ItemKnnGrid
 from aisle.eval.baselines.text_search import WORDS, TextSearch
 from aisle.eval.judged import judge
@@ -191,14 +192,18 @@ def test_unknown_items_follow_behind_known_ones_by_popularity() -> None:
     assert (run["score"] > 0).to_list() == [True, True, False, False, False, False]
 
 
-def test_a_grid_is_all_combinations() -> None:
-    grid = ItemKnnGrid(shrink=(1, 2), decay=(0.5,), neighbours=(3, 4))
-    assert grid.points() == [
-        {"shrink": shrink, "decay": 0.5, "neighbours": neighbours}
-        for shrink in (1, 2)
-        for neighbours in (3, 4)
-    ]
-    assert BaselineSettings().popularity.points() == [{}]
+def test_a_grid_is_searched_axis_by_axis() -> None:
+    grid = ItemKnnGrid(shrink=(1, 2), decay=(0.5, 0.7), neighbours=(3, 4, 5))
+    asked = []
+
+    def value(point: dict[str, float]) -> float:
+        asked.append(tuple(point.values()))
+        return {(1, 0.5, 3): 1, (2, 0.5, 3): 3, (2, 0.7, 3): 2, (2, 0.5, 4): 4, (2, 0.5, 5): 4}[asked[-1]]
+
+    assert search(grid.axes(), value) == ({"shrink": 2, "decay": 0.5, "neighbours": 4}, 4, 5)
+    assert len(asked) == len(set(asked)) == 5
+    assert search(BaselineSettings().popularity.axes(), value) == ({}, None, 0)
+    assert search({"a": (7,)}, value) == ({"a": 7}, None, 0)
 
 
 def test_wrong_settings_are_refused() -> None:
