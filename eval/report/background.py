@@ -51,6 +51,11 @@ def background(report: Report) -> list[Grid]:
             [[name, f"{s:,.1f}"] for name, s in report.timings.items()],
             open=True,
         ),
+        Grid(
+            "Peak memory",
+            ["stage", "MiB"],
+            [[name, f"{size / 2**20:,.0f}"] for name, size in report.peak_memory.items()],
+        ),
         _matrix("Runs", "model", runs),
         Grid("Settings", ["key", "value"], list(_flat(settings)), "wrap"),
         Grid(

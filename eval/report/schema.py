@@ -96,6 +96,7 @@ class Report(BaseModel):
         {}, description="rows in, kept and rejected while preparing the data"
     )
     timings: dict[str, float] = Field({}, description="seconds of each stage or model")
+    peak_memory: dict[str, int] = Field({}, description="largest resident memory of each stage, bytes")
     settings: dict[str, JsonValue] = Field({}, description="all settings of the job")
     versions: dict[str, str] = Field({}, description="versions of what computed this")
     learning_curve: list[dict[str, JsonValue]] = Field([], description="one object an epoch, oldest first")
@@ -105,6 +106,7 @@ class Report(BaseModel):
         *,
         counts: Mapping[str, JsonValue] | None = None,
         timings: Mapping[str, float] | None = None,
+        peak_memory: Mapping[str, int] | None = None,
         settings: Mapping[str, JsonValue] | None = None,
         versions: Mapping[str, str] | None = None,
         learning_curve: Sequence[Mapping[str, JsonValue]] | None = None,
@@ -113,6 +115,7 @@ class Report(BaseModel):
         return Report.model_validate(
             self.model_dump()
             | {"counts": dict(counts or self.counts), "timings": dict(timings or self.timings)}
+            | {"peak_memory": dict(peak_memory or self.peak_memory)}
             | {"settings": dict(settings or self.settings), "versions": self.versions | dict(versions or {})}
             | {"learning_curve": [dict(epoch) for epoch in learning_curve or self.learning_curve]}
         )

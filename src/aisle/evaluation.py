@@ -15,6 +15,7 @@ from aisle.eval.baselines import run_baselines
 from aisle.eval.evaluate import evaluate
 from aisle.eval.report import Report, write_report
 from aisle.manifest import Manifest
+from aisle.memory import peak
 from aisle.settings import Settings
 from aisle.stages import Folders
 
@@ -46,6 +47,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     ).with_context(
         counts=_json(prepared.counts),
         timings={name: manifest.seconds for name, manifest in stages.items()} | runs.seconds(),
+        peak_memory={name: manifest.peak_memory for name, manifest in stages.items()} | {"evaluate": peak()},
         settings={"run": settings.model_dump(mode="json"), "baselines": runs.settings()},
         versions=stages["candidates"].versions,
         learning_curve=_curve(folders.inputs["train"] / "curve.jsonl"),
