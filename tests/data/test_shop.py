@@ -13,8 +13,10 @@ import pytest
 from pydantic import ValidationError
 
 from aisle.data.errors import InputError
+from aisle.data.prepare import prepare
 from aisle.data.readers.shop import read_shop
 from aisle.data.schema import of_kinds
+from aisle.data.settings import DataSettings
 from aisle.data.shop import generate, generate_shop, oracle
 from aisle.data.shop.dirt import LOG, spoil
 from aisle.data.shop.draws import child, root
@@ -265,3 +267,24 @@ def test_memory_does_not_grow_with_the_users(many: int, tmp_path: Path) -> None:
         environment = os.environ | {"POLARS_MAX_THREADS": "1"}
         peaks.append(int(subprocess.run(command, check=True, capture_output=True, env=environment).stdout))
     assert peaks[1] < 1.25 * peaks[0]
+
+
+def test_cleaning_finds_exactly_the_planted_dirt(dirty: Path, tmp_path: Path) -> None:
+    prepare(dirty / "raw", tmp_path / "prepared", DataSettings())
+    found = json.loads((tmp_path / "prepared/counts.json").read_text())
+    planted = json.loads((dirty / "truth/dirt.json").read_text())
+    log, reviews, products = planted["behaviour"], planted["reviews"], planted["catalogue"]
+    assert found["events"]["rows_in"] == log["rows"] + reviews["rows"]
+    assert found["events"]["rejected"] == {
+        "date in the future": log["date_2099"] + reviews["date_2099"],
+        "duplicate event": log["duplicate"],
+        "duplicate review": reviews["duplicate"],
+        "rating outside 0 to 5": reviews["rating_11"],
+    }
+    assert found["events"]["repaired"] == {"price": log["price_minus_3"], "text": reviews["html"]}
+    assert found["items"]["rows_in"] == products["rows"]
+    assert sum(found["items"]["rejected"].values()) == products["duplicate"]
+    assert found["items"]["repaired"] == {
+        "price": products["price_minus_3"] + products["price_1e9"],
+        "title": products["html"],
+    }
