@@ -20,32 +20,33 @@ def _html(text: pl.Expr) -> pl.Expr:
     return pl.format("<p>{}</p>", broken)
 
 
-LOG: Mapping[str, tuple[str, Spoil]] = {
+Ways = Mapping[str, tuple[str, Spoil]]
+"""Name of each kind of dirt, to the column it falls on and what it makes of the column."""
+
+LOG: Ways = {
     "price_minus_3": ("shown_price", lambda price: pl.when(price.is_not_null()).then(-3.0)),
     "date_2099": ("at", lambda at: at % 86_400_000 + 1000 * FUTURE),
 }
-REVIEWS: Mapping[str, tuple[str, Spoil]] = {
+REVIEWS: Ways = {
     "rating_11": ("overall", lambda _: pl.lit(11.0)),
     "date_2099": ("unixReviewTime", lambda at: at % 86_400 + FUTURE),
     "html": ("reviewText", _html),
 }
-CATALOGUE: Mapping[str, tuple[str, Spoil]] = {
+CATALOGUE: Ways = {
     "price_minus_3": ("price", lambda _: pl.lit("$-3.00")),
     "price_1e9": ("price", lambda _: pl.lit("$1,000,000,000.00")),
     "html": ("title", _html),
 }
 
 
-def spoil(
-    rows: pl.DataFrame, ways: Mapping[str, tuple[str, Spoil]], keys: Keys, rate: float
-) -> tuple[pl.DataFrame, dict[str, int]]:
+def spoil(rows: pl.DataFrame, ways: Ways, keys: Keys, rate: float) -> tuple[pl.DataFrame, dict[str, int]]:
     """Spoil a share `rate` of `rows` in each of `ways`, and repeat as many; no row suffers twice.
 
     A way that changes nothing in a row (a price where there is none) is not counted.
 
     Args:
         rows: a table.
-        ways: name of the dirt, to the column it falls on and what it makes of the column.
+        ways: how to spoil them.
         keys: one a row.
         rate: share of rows, for each way.
 
@@ -53,16 +54,13 @@ def spoil(
         The table, repeated rows right behind the first, and how many rows suffered what; `rows` counts all.
     """
     draw = uniform(child(keys, 0))
-    fate = np.where(draw < rate * (len(ways) + 1), (draw / rate if rate else draw).astype(np.int64), -1)
     counts: dict[str, int] = {}
     for number, (name, (column, change)) in enumerate(ways.items(), start=1):
-        spoilt = pl.select(pl.when(pl.Series(fate == number)).then(True).otherwise(False)).to_series()
-        before = rows[column]
-        rows = rows.with_columns(
-            pl.when(spoilt).then(change(pl.col(column))).otherwise(pl.col(column)).alias(column)
-        )
-        counts[name] = int((before.ne_missing(rows[column])).sum())
-    twice = np.repeat(np.arange(len(rows)), 1 + (fate == 0))
-    counts["duplicate"] = int((fate == 0).sum())
-    rows = rows[twice]
-    return rows, counts | {"rows": len(rows)}
+        chosen = pl.Series((draw >= rate * number) & (draw < rate * (number + 1)))
+        clean = pl.col(column)
+        spoilt = rows.with_columns(pl.when(chosen).then(change(clean)).otherwise(clean).alias(column))
+        counts[name] = int(rows[column].ne_missing(spoilt[column]).sum())
+        rows = spoilt
+    repeated = draw < rate
+    rows = rows[np.repeat(np.arange(len(rows)), 1 + repeated)]
+    return rows, counts | {"duplicate": int(repeated.sum()), "rows": len(rows)}

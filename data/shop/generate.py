@@ -69,29 +69,22 @@ def generate_shop(
         dirt=dirt,
         truth_users=truth_users,
     )
+    if chunk < 1:
+        raise InputError("one user or more at a time", f"chunk {chunk}", "leave it at 4096")
     out = Path(out).absolute()
     if _is_there(out, settings):
         return
-    partial = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out.with_name(f".{out.name}.lock"))
-        lock.acquire()
+        with FileLock(out.with_name(f".{out.name}.lock")):
+            if not _is_there(out, settings):
+                _write_whole(out, settings, chunk)
     except OSError as error:
         raise InputError(
-            f"a folder that can be written: {out.parent}", str(error), "choose another --out"
-        ) from None
-    try:
-        if _is_there(out, settings):
-            return
-        shutil.rmtree(partial, ignore_errors=True)
-        _write(partial, settings, chunk)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        lock.release()
+            f"a folder that can be written, with space in it: {out.parent}",
+            str(error),
+            "choose another --out",
+        ) from error
 
 
 def _is_there(out: Path, settings: ShopSettings) -> bool:
@@ -112,6 +105,19 @@ def _is_there(out: Path, settings: ShopSettings) -> bool:
         )
     what = "a folder with other things in it" if out.is_dir() else "a file"
     raise InputError(f"an empty folder, or the same shop: {out}", what, "choose another --out")
+
+
+def _write_whole(out: Path, settings: ShopSettings, chunk: int) -> None:
+    """Write the shop beside `out` and move it there when it is whole."""
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _write(partial, settings, chunk)
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write(folder: Path, settings: ShopSettings, chunk: int) -> None:
@@ -155,7 +161,9 @@ def _write_behaviour(
                 log.append(made[0])
                 reviews.append(made[1])
                 progress.advance(len(numbers))
-            table, counts = _spoilt(pl.concat(log).sort("at", "visitor"), "log", part, settings)
+            table, counts = _spoilt(
+                pl.concat(log).sort("at", "visitor", "action", "sku"), "log", part, settings
+            )
             log_counts.update(counts)
             table.write_parquet(raw / f"behaviour-{part:05d}.parquet", row_group_size=1 << 17)
             table, counts = _spoilt(
@@ -163,6 +171,8 @@ def _write_behaviour(
             )
             review_counts.update(counts)
             stream.write(table.write_ndjson().encode())
+    if not review_counts["rows"]:
+        (raw / "reviews_Shop.json.gz").unlink()
     return {"behaviour": dict(log_counts), "reviews": dict(review_counts)}
 
 

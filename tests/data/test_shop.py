@@ -1,5 +1,6 @@
 """The embedded shop on disk: equal bytes from equal settings, whole or not at all, readable, dirt counted."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -123,6 +124,29 @@ def test_nothing_half_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sorted(path.name for path in (tmp_path / "shop").iterdir()) == ["raw", "truth"]
 
 
+def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(generate, "write_truth", full)
+    with pytest.raises(InputError, match="No space left"):
+        generate_shop(tmp_path / "shop", users=20, items=10)
+    assert [path.name for path in tmp_path.iterdir()] == [".shop.lock"]
+
+
+def test_a_chunk_of_nobody_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="chunk 0"):
+        generate_shop(tmp_path / "shop", users=20, items=10, chunk=0)
+
+
+def test_two_processes_make_one_shop(tmp_path: Path) -> None:
+    children = [
+        subprocess.Popen([sys.executable, "-c", MEASURE, str(tmp_path / "shop"), "2000"]) for _ in "ab"
+    ]
+    assert [child.wait(120) for child in children] == [0, 0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".shop.lock", "shop"]
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="can be written"):
@@ -141,6 +165,8 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, int], tmp_path: Path
 @pytest.mark.parametrize(("users", "items"), [(1, 1), (3, 2), (2, 500)])
 def test_tiny_shops_work(users: int, items: int, tmp_path: Path) -> None:
     generate_shop(tmp_path / "shop", users=users, items=items, truth_users=1)
+    shop = read_shop(tmp_path / "shop" / "raw", mapping=None, work=tmp_path)
+    assert [file.note for file in shop.files if file.reader is None] == []
     assert pl.read_parquet(tmp_path / "shop/raw/behaviour-00000.parquet")["visitor"].n_unique() == users
     assert pl.read_parquet(tmp_path / "shop/truth/oracle.parquet")["user_id"].unique().to_list() == [
         "U0000000"
@@ -259,7 +285,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-@pytest.mark.parametrize("many", [65_536, pytest.param(1_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("many", [49_152, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_users(many: int, tmp_path: Path) -> None:
     peaks = []
     for users in (generate.PART, many):
