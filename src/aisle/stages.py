@@ -189,7 +189,7 @@ class Workshop:
             LOG.warning("%s: %s since it was written; doing the stage again", stage.name, damage)
             return None
         if manifest.code != source_digest(stage.components):
-            LOG.warning("%s: kept from other source code; redo it to see what the change does", stage.name)
+            LOG.warning("%s: kept from other source code; --redo does it again", stage.name)
         self._checked[stage.name] = manifest
         return manifest
 

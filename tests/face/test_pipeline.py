@@ -1,6 +1,9 @@
 """The whole job on a tiny shop: what it leaves, what it keeps, and that a seed decides everything."""
 
 import json
+import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -184,3 +187,29 @@ def test_stages_are_brought_up_to_date_in_order(tmp_path: Path) -> None:
 def opened(out: Path) -> Iterator[Workshop]:
     with locked(out):
         yield Workshop(out)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_like_one_that_is_not(
+    shop: Path, out: Path, tmp_path: Path
+) -> None:
+    program = str(Path(sys.executable).with_name("aisle"))
+    options = [part for line in SMALL for part in ("--set", line)]
+    command = [program, "run", "--data", str(shop), "--out", str(tmp_path), *options]
+    chance = random.Random(3)
+    kills = 0
+    for _ in range(60):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            _, errors = process.communicate(timeout=chance.uniform(1, 25))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, errors
+        break
+    assert kills > 0
+    assert not (tmp_path / ".partial").exists()
+    for name in ("prepare/events.parquet", "candidates/candidates.parquet", "evaluate/runs/bm25.parquet"):
+        assert pl.read_parquet(tmp_path / name).equals(pl.read_parquet(out / name)), name
