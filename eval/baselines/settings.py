@@ -78,14 +78,14 @@ class ItemKnnBm25Grid(Grid):
 class AlsGrid(Grid):
     """iALS."""
 
+    factors: tuple[Count, ...] = Field(
+        default=(128, 256, 512), min_length=1, description="length of the vectors"
+    )
     alpha: tuple[Positive, ...] = Field(
-        default=(10, 1, 40), min_length=1, description="weight of an event; a pair without one weighs 1"
+        default=(10, 3, 40), min_length=1, description="weight of an event; a pair without one weighs 1"
     )
     regularization: tuple[NotNegative, ...] = Field(
         default=(1.0, 0.1, 10.0), min_length=1, description="weight of the squared norms"
-    )
-    factors: tuple[Count, ...] = Field(
-        default=(128, 64, 256, 512), min_length=1, description="length of the vectors"
     )
     iterations: tuple[Count, ...] = Field(
         default=(10,), min_length=1, description="passes over users and items"
@@ -126,7 +126,7 @@ class BaselineSettings(BaseModel):
 
     names: tuple[Name, ...] = Field(default=get_args(Name), description="baselines to run, in this order")
     tuning_users: Count = Field(
-        default=5000,
+        default=10_000,
         description="users of the validation part on which a point of a grid is judged (a sample)",
     )
     evidence: tuple[Evidence, ...] = Field(
