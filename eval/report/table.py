@@ -18,8 +18,16 @@ def table(report: Report) -> Table:
     measures = dict.fromkeys([primary, *(test.measure for test in report.comparisons)])
     measures |= dict.fromkeys(f"{metric}@{parse(primary).k}" for metric in ALSO)
     measured = next(iter(report.models.values()))
-    shown = Table(box=SIMPLE_HEAD, caption=verdict(report), caption_justify="left", caption_style="")
-    shown.add_column("model")
+    shown = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+        caption=verdict(report),
+        caption_justify="left",
+        caption_style="",
+    )
+    shown.add_column("model", overflow="fold")
     for measure in measures:
         if measure in measured:
             shown.add_column(measure, justify="right", no_wrap=True)
