@@ -72,7 +72,7 @@ class RetrieverSettings(BaseModel):
         default=100, ge=0, description="steps over which the learning rate rises to its value"
     )
     round_steps: int = Field(
-        default=50, ge=1, description="a round lasts an epoch, or this many steps where an epoch is shorter"
+        default=20, ge=1, description="a round lasts an epoch, or this many steps where an epoch is shorter"
     )
     max_rounds: int = Field(default=30, ge=1, description="rounds at most; each ends with a validation")
     patience: int = Field(

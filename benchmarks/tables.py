@@ -1,0 +1,87 @@
+"""Prints the tables of README.md and BENCHMARKS.md from finished runs.
+
+python benchmarks/tables.py quality runs/beauty
+python benchmarks/tables.py costs runs/beauty runs/games
+python benchmarks/tables.py verdicts runs/beauty runs/games
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+STAGES = ("prepare", "train", "index", "candidates", "evaluate")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Folders = Annotated[list[Path], typer.Argument(help="folders that `aisle run --out` wrote")]
+
+
+def report(folder: Path) -> dict[str, Any]:
+    """The report of a run."""
+    return dict(json.loads((folder / "evaluate" / "report.json").read_text()))
+
+
+def manifest(folder: Path, stage: str) -> dict[str, Any]:
+    """The manifest of a stage of a run."""
+    return dict(json.loads((folder / stage / "manifest.json").read_text()))
+
+
+@app.command()
+def quality(folder: Annotated[Path, typer.Argument(help="a folder that `aisle run --out` wrote")]) -> None:
+    """All models of one run, best first, with 95% intervals."""
+    models = report(folder)["models"]
+    print("| model | recall@10 | ndcg@10 | 95% interval of ndcg@10 |\n|---|---|---|---|")
+    for name in sorted(models, key=lambda name: -models[name]["ndcg@10"]["value"]):
+        recall, ndcg = models[name]["recall@10"], models[name]["ndcg@10"]
+        interval = f"{ndcg['low']:.4f} to {ndcg['high']:.4f}"
+        print(f"| {name} | {recall['value']:.4f} | {ndcg['value']:.4f} | {interval} |")
+
+
+@app.command()
+def verdicts(folders: Folders) -> None:
+    """Our model beside the best baseline of each run, with the interval of their difference."""
+    columns = ["data", "split", "users", "two_tower R@10 / N@10", "best baseline R@10 / N@10"]
+    print("| " + " | ".join([*columns, "difference of N@10 (95%)"]) + " |\n" + "|---" * 6 + "|")
+    for folder in folders:
+        found = report(folder)
+        models, protocol = found["models"], found["protocol"]
+        other = max(
+            (name for name in models if name != "two_tower"),
+            key=lambda name: models[name]["ndcg@10"]["value"],
+        )
+        pair = next(
+            row
+            for row in found["comparisons"]
+            if row["measure"] == "ndcg@10" and {row["model"], row["other"]} == {"two_tower", other}
+        )
+        sign = 1 if pair["model"] == "two_tower" else -1
+        low, high = sorted((sign * pair["low"], sign * pair["high"]))
+        cells = [
+            protocol["dataset"],
+            protocol["split"]["strategy"],
+            f"{protocol['users']:,}",
+            figures(models["two_tower"]),
+            f"{other} {figures(models[other])}",
+            f"{sign * pair['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
+        ]
+        print("| " + " | ".join(cells) + " |")
+
+
+def figures(model: dict[str, Any]) -> str:
+    """recall@10 and ndcg@10."""
+    return f"{model['recall@10']['value']:.4f} / {model['ndcg@10']['value']:.4f}"
+
+
+@app.command()
+def costs(folders: Folders) -> None:
+    """Seconds and peak memory of each stage of each run."""
+    print("| data | " + " | ".join(STAGES) + " | together |\n|" + "---|" * (len(STAGES) + 2))
+    for folder in folders:
+        manifests = [manifest(folder, stage) for stage in STAGES]
+        cells = [f"{one['seconds']:,.0f} s, {one['peak_memory'] / 2**30:.1f} GiB" for one in manifests]
+        total = sum(one["seconds"] for one in manifests)
+        print(f"| {folder.name} | " + " | ".join(cells) + f" | {total / 60:.1f} min |")
+
+
+if __name__ == "__main__":
+    app()
