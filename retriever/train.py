@@ -165,6 +165,12 @@ class Job:
         if not self.settings.item_text or self.encoder is None:
             return None
         texts = item_texts(self.prepared, self.text, *parts)
+        if not any(texts):
+            raise InputError(
+                "items with a text: title, brand, categories, description, attributes or reviews",
+                f"none of {len(texts)} items has any",
+                "add a catalogue to the data, or set retriever.item_text to false to learn from events alone",
+            )
         return kept_vectors(self.out / "vectors", self.encoder, texts, "encoding items")
 
     def _arguments(self, folder: Path, steps: int, round_steps: int, *, validate: bool) -> TrainingArguments:

@@ -139,9 +139,9 @@ def show(answer: Answer, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     for one in answer.shown:
-        console.print(one, markup=False)
+        console.print(one, markup=False, soft_wrap=isinstance(one, str))
 
 
 class _Plain(logging.Formatter):

@@ -180,6 +180,13 @@ def test_a_damaged_stage_is_not_read(tiny_shop: Path, tmp_path: Path) -> None:
     assert not (out / "train").exists()
 
 
+def test_items_without_text(tiny_shop: Path, tmp_path: Path) -> None:
+    (tiny_shop / "items.csv").unlink()
+    out = tmp_path / "out"
+    assert "none of 12 items has any" in complaint(call("run", "--data", tiny_shop, "--out", out))
+    assert not (out / "train").exists()
+
+
 def test_an_encoder_that_is_not_there(tiny_shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = call("run", "--data", tiny_shop, "--out", out, "--encoder", tmp_path / "none")
