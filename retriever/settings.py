@@ -59,9 +59,9 @@ class RetrieverSettings(BaseModel):
         default="auto", description="auto: full softmax up to full_softmax_limit items, else sampled softmax"
     )
     full_softmax_limit: int = Field(
-        default=50_000, ge=1, description="largest catalogue for which auto takes full_softmax"
+        default=15_000, ge=1, description="largest catalogue for which auto takes full_softmax"
     )
-    negatives: int = Field(default=1024, ge=1, description="uniform negatives of a step of sampled_softmax")
+    negatives: int = Field(default=4096, ge=1, description="uniform negatives of a step of sampled_softmax")
     precision: Precision = Field(
         default="auto", description="arithmetic of training; auto: bf16 where the processor computes in it"
     )
