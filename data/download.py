@@ -14,11 +14,11 @@ import zlib
 from pathlib import Path
 
 import httpx
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aisle.data.digests import Digest, digests_of
 from aisle.data.errors import InputError
+from aisle.data.exclusive import exclusive
 from aisle.data.progress import meter
 
 ATTEMPTS = 6
@@ -85,8 +85,7 @@ def download(url: str, target: Path, *, sha256: str | None = None) -> Path:
     note_path = target.parent / ".fetch" / f"{target.name}.json"
     part = note_path.with_suffix(".part")
     try:
-        note_path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(note_path.with_suffix(".lock")):
+        with exclusive(note_path.with_suffix(".lock"), target):
             if not _is_there(target, note_path, url, sha256):
                 _receive(url, part, note_path)
                 _check(part, note_path, sha256)

@@ -19,6 +19,7 @@ from aisle.data.clean.items import decide_items, item_keys, without_record
 from aisle.data.clean.repair import repair_events, repair_items
 from aisle.data.counts import Counts, TableCounts, by_reason, count_parts
 from aisle.data.errors import InputError
+from aisle.data.exclusive import make_writable
 from aisle.data.leaks import check_split
 from aisle.data.mapping import Table
 from aisle.data.progress import meter
@@ -221,9 +222,8 @@ def _open(out: Path) -> None:
         InputError: it cannot be written.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_writable(out)
         (out / "counts.json").unlink(missing_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise InputError(
             "a folder that can be written", f"{out}: {error.strerror or error}", "choose another --out"

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 import numpy as np
 import polars as pl
-from filelock import FileLock
 
 from aisle.data.errors import InputError
+from aisle.data.exclusive import exclusive
 from aisle.data.progress import meter
 from aisle.data.shop import dirt
 from aisle.data.shop.catalogue import Catalogue, Rows, make_catalogue
@@ -75,8 +75,7 @@ def generate_shop(
     if _is_there(out, settings):
         return
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(out.with_name(f".{out.name}.lock")):
+        with exclusive(out.with_name(f".{out.name}.lock"), out):
             if not _is_there(out, settings):
                 _write_whole(out, settings, chunk)
     except OSError as error:

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from aisle.data.errors import InputError
+from aisle.data.exclusive import make_writable
 
 
 @contextmanager
@@ -14,11 +17,9 @@ def locked(out: Path) -> Iterator[None]:
     Raises:
         InputError: `out` cannot be written, or another process is at work in it.
     """
-    from filelock import FileLock, Timeout
-
     lock = FileLock(out / ".lock", timeout=0)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_writable(out)
         lock.acquire()
     except Timeout:
         raise InputError(

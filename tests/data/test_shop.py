@@ -153,6 +153,13 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         generate_shop(tmp_path / "file" / "shop", users=20, items=10)
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc on this system")
+@pytest.mark.timeout(20)
+def test_a_folder_where_no_lock_can_be_made() -> None:
+    with pytest.raises(InputError, match="a folder that can be written, with space in it: /proc"):
+        generate_shop(Path("/proc/nope"), users=20, items=10)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"users": 0}, {"items": 0}, {"dirt": 0.5}, {"events_per_user": 1}, {"seed": -1}]
 )

@@ -213,6 +213,12 @@ def test_an_output_folder_that_cannot_be_made_is_an_input_error(tmp_path: Path) 
         pass
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc on this system")
+def test_an_output_folder_that_takes_no_files_is_not_taken_for_a_held_one() -> None:
+    with pytest.raises(InputError, match="an output folder that can be written"), locked(Path("/proc")):
+        pass
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind the superuser")
 def test_an_output_folder_without_permission_is_an_input_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
