@@ -103,7 +103,7 @@ def detect(source: Path, mapping: Path | None = None) -> Plans:
                 continue
             matches = built_in(name, look)
             if not matches:
-                found.skipped[name] = f"no known items or events in its columns ({_listed(look.columns)})"
+                found.skipped[name] = _why_unknown(look)
             found.plans.extend(
                 Plan(path, name, look, as_built_in(file, look), reader) for reader, file in matches
             )
@@ -211,6 +211,17 @@ def built_in(name: str, look: Look) -> list[tuple[str, FileMapping]]:
     return best[1]
 
 
+def _why_unknown(look: Look) -> str:
+    """Why no built-in mapping takes a file; of an incomplete catalogue, what it lacks."""
+    (catalogue,) = built_in_mappings()["catalogue"].file
+    read = {source for name in catalogue.columns for source in catalogue.sources(name)}
+    missing = [need for need in catalogue.needs if not _has_any(look, need)]
+    if len(missing) == 1 and read.issuperset(look.columns):
+        wanted = missing[0].replace("|", ", ")
+        return f"a catalogue needs at least one more column, one of {wanted}; it has {_listed(look.columns)}"
+    return f"no known items or events in its columns ({_listed(look.columns)})"
+
+
 def _asks(file: FileMapping) -> int:
     """How much a block asks of a file; what a first line has to look like counts more than columns."""
     return len(file.needs) + 10 * (file.first_line is not None)
@@ -226,8 +237,13 @@ def _fits(file: FileMapping, name: str, look: Look) -> bool:
 def _meets(file: FileMapping, look: Look) -> bool:
     """Whether a file has what a block asks for."""
     return (file.first_line is None or re.search(file.first_line, look.line) is not None) and all(
-        any(column in look.columns for column in need.split("|")) for need in file.needs
+        _has_any(look, need) for need in file.needs
     )
+
+
+def _has_any(look: Look, need: str) -> bool:
+    """Whether a file has one of the columns of a need (`sku|id`)."""
+    return any(column in look.columns for column in need.split("|"))
 
 
 def as_built_in(file: FileMapping, look: Look) -> FileMapping:

@@ -79,6 +79,27 @@ def test_other_files_are_named(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("i.csv", "item_id\n1\n2\n", "one of title, name, product_name; it has item_id"),
+        ("i.jsonl", '{"sku": 1, "price": 2}', "one of title, name, product_name; it has sku, price"),
+        ("i.csv", "title\nt\n", "one of item_id, asin, id, product_id, sku; it has title"),
+    ],
+)
+def test_an_incomplete_catalogue_is_told_what_it_lacks(
+    tmp_path: Path, name: str, text: str, reason: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert detect(tmp_path).skipped == {name: f"a catalogue needs at least one more column, {reason}"}
+
+
+@pytest.mark.parametrize("header", ["item_id,label", "price,color", "user_id,item_id"])
+def test_other_columns_make_no_catalogue(tmp_path: Path, header: str) -> None:
+    (tmp_path / "x.csv").write_text(f"{header}\n1,2\n")
+    assert detect(tmp_path).skipped["x.csv"].startswith("no known items or events")
+
+
 MAPPING = """
 ignore = ["old*"]
 [[file]]
