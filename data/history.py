@@ -23,14 +23,12 @@ class Histories:
         items: item rows, int64 (n_events).
         kinds: positions in `KINDS`, int8 (n_events).
         times: microseconds since 1970, or the position where only the order is known, int64 (n_events).
-        ratings: stars, float32 (n_events), NaN where there are none.
     """
 
     offsets: Rows
     items: Rows
     kinds: NDArray[np.int8]
     times: Rows
-    ratings: NDArray[np.float32]
 
     @classmethod
     def of(
@@ -47,7 +45,6 @@ class Histories:
                 item=items.code("item_id"),
                 kind=pl.col("kind").to_physical().cast(pl.Int8),
                 time=event_time(),
-                rating=pl.col("rating").cast(pl.Float32).fill_null(float("nan")),
             )
             .drop_nulls(["user", "item"])
             .collect()
@@ -59,7 +56,6 @@ class Histories:
             items=frame["item"].to_numpy(),
             kinds=frame["kind"].to_numpy(),
             times=frame["time"].to_numpy(),
-            ratings=frame["rating"].to_numpy(),
         )
 
     def __len__(self) -> int:
@@ -78,20 +74,23 @@ class Histories:
         """Distinct item rows that each of `user_rows` had an event with."""
         return [np.unique(self.items_of(int(row))) for row in user_rows]
 
-    def merge_repeats(self) -> "Histories":
-        """Runs of events on one item (a look, a cart, a purchase) become one event of the strongest kind.
+    def merge_repeats(self, targets: Sequence[Kind]) -> "Histories":
+        """Runs of events on one item (a look, a cart, a purchase) become one event.
 
-        The time and the rating are those of the run's last event.
+        Its kind is the strongest of the run, a kind of `targets` before any other: a purchase that is
+        reviewed at once is still a purchase. Its time is that of the run's last event.
         """
         owner = np.repeat(np.arange(len(self)), self.lengths)
         starts = np.ones(len(self.items), bool)
         starts[1:] = (self.items[1:] != self.items[:-1]) | (owner[1:] != owner[:-1])
         first = np.flatnonzero(starts)
         last = np.append(first[1:], len(self.items)) - 1 if len(first) else first
-        kinds = np.maximum.reduceat(self.kinds, first) if len(first) else self.kinds
+        wanted = np.isin(self.kinds, [KINDS.index(kind) for kind in targets])
+        strength = self.kinds + np.int8(len(KINDS)) * wanted
+        kinds = np.maximum.reduceat(strength, first) % len(KINDS) if len(first) else self.kinds
         counts = np.bincount(owner[first], minlength=len(self))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Histories(offsets, self.items[first], kinds, self.times[last], self.ratings[last])
+        return Histories(offsets, self.items[first], kinds, self.times[last])
 
 
 def event_time() -> pl.Expr:

@@ -13,6 +13,9 @@ from aisle.index.settings import IndexSettings
 NONE = -1
 """Row that stands where no item is left."""
 
+GPU_WIDTH = 2048
+"""Most results that FAISS selects on a GPU; wider searches run on the CPU."""
+
 
 class ExactIndex:
     """All inner products, on the CPU or on every GPU that FAISS finds.
@@ -68,7 +71,7 @@ class ExactIndex:
         k: int,
         exclude: Sequence[NDArray[np.int64]] | None = None,
     ) -> tuple[Float[NDArray[np.float32], "b k"], Int[NDArray[np.int64], "b k"]]:
-        """The `k` best rows of each query, best first; equal scores by row.
+        """The `k` best rows of each query, best first; among the found, equal scores by row.
 
         Args:
             queries: float32 (b, dim).
@@ -113,7 +116,8 @@ class ExactIndex:
         self, queries: Float[NDArray[np.float32], "b dim"], width: int
     ) -> tuple[Float[NDArray[np.float32], "b w"], Int[NDArray[np.int64], "b w"]]:
         """FAISS's answer, equal scores in the order of their rows."""
-        scores, rows = self._search.search(np.ascontiguousarray(queries, np.float32), width)
+        index = self._search if width <= GPU_WIDTH else self.flat
+        scores, rows = index.search(np.ascontiguousarray(queries, np.float32), width)
         order = np.lexsort((rows, -scores), axis=1)
         return np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
 

@@ -8,14 +8,19 @@ import torch
 from aisle.retriever.settings import Precision
 
 
-def in_bf16(precision: Precision, device: str | torch.device) -> bool:
+def device() -> str:
+    """Where to compute: a GPU where torch finds one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def in_bf16(precision: Precision, place: str | torch.device) -> bool:
     """Whether to compute in bfloat16.
 
     With `auto` on a processor without instructions for it (AVX512-BF16, AMX), fp32 is the faster one.
     """
     if precision != "auto":
         return precision == "bf16"
-    if torch.device(device).type == "cuda":
+    if torch.device(place).type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

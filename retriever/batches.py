@@ -93,19 +93,28 @@ def pad(histories: Histories, user_rows: Rows, longest: int) -> PaddedHistories:
 
 
 class SequenceDataset(Dataset[int]):
-    """Users with something to predict; an example is a user row, turned into a batch by :meth:`collate`."""
+    """Users with something to predict among their `longest + 1` most recent events.
+
+    An example is a user row; :meth:`collate` makes a batch of some.
+    """
 
     def __init__(self, histories: Histories, target_kinds: Sequence[Kind], longest: int) -> None:
         self.histories = histories
         self.longest = longest
         self.target_codes = torch.tensor([KINDS.index(kind) for kind in target_kinds])
-        wanted = np.isin(histories.kinds, self.target_codes.numpy())
         owner = np.repeat(np.arange(len(histories)), histories.lengths)
+        recent = np.arange(len(owner)) >= histories.offsets[owner + 1] - (longest + 1)
+        wanted = recent & np.isin(histories.kinds, self.target_codes.numpy())
         self.users = np.unique(owner[wanted])
+        self.target_items = torch.from_numpy(histories.items[wanted])
         self.lengths = np.minimum(histories.lengths[self.users], longest + 1)
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def target_counts(self, items: int) -> Int[Tensor, " items"]:
+        """How often each of `items` items is a target in one pass."""
+        return torch.bincount(self.target_items, minlength=items)
 
     def __getitem__(self, index: int) -> int:
         return int(self.users[index])
@@ -129,6 +138,10 @@ class TextDataset(Dataset[int]):
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def target_counts(self, items: int) -> Int[Tensor, " items"]:
+        """How often each of `items` items is a target in one pass."""
+        return torch.bincount(self.targets, minlength=items)
 
     def __getitem__(self, index: int) -> int:
         return index

@@ -1,5 +1,6 @@
 """Item vectors into an index, and the k best unseen items of every user out of it."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
+from aisle.data.tables import TableWriter
 from aisle.index import store
 from aisle.index.exact import NONE, ExactIndex
 from aisle.index.settings import IndexSettings
 from aisle.retriever import checkpoint
+from aisle.retriever.arithmetic import device
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.locate import sha256_of
 from aisle.retriever.settings import RetrieverSettings
@@ -41,7 +44,6 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
 
 def retrieve(
     prepared: Prepared,
-    text: TextSettings,
     model: Path,
     index: Path,
     out: Path,
@@ -52,11 +54,10 @@ def retrieve(
 ) -> None:
     """Write `out/candidates.parquet`: the `k` best items of every user who has not seen them.
 
-    Users are all those of the shop; what they did before `part` is known.
+    Users are all those of the shop; what they did before `part` is known. They are taken a block at a time.
 
     Args:
         prepared: the shop.
-        text: templates, for a user tower that reads.
         model: folder of the towers.
         index: folder of the index that the towers' item vectors are in.
         out: existing folder.
@@ -71,12 +72,17 @@ def retrieve(
     trained = checkpoint.load(model)
     _same_catalogue(prepared, trained.items)
     nearest, _ = store.load(index, settings, model=fingerprint(model))
-    users = users_of(prepared, text, trained.settings, None, out / "vectors")
     past = BEFORE[part]
-    with torch.inference_mode():
-        vectors = users.vectors(trained.towers, np.arange(len(prepared.user_ids)), *past)
-    queries = trained.towers.queries(vectors).numpy()
-    _ranked(prepared, nearest, queries, past, k).write_parquet(out / "candidates.parquet")
+    users = users_of(prepared, trained.reads, trained.settings, None, out / "vectors")
+
+    def queries(rows: Rows) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            vectors = trained.towers.queries(users.vectors(trained.towers, rows, *past))
+        return vectors.numpy()
+
+    with TableWriter(out / "candidates.parquet", RUN) as table:
+        for block in _ranked(prepared, nearest, queries, past, k):
+            table.append(block)
 
 
 def encoder_run(
@@ -87,12 +93,13 @@ def encoder_run(
     Returns:
         A run (columns `RUN`) for all users with a history.
     """
-    encoder = Encoder.load(settings.encoder)
+    encoder = Encoder.load(settings.encoder, device())
     past = BEFORE[part]
     vectors = encoder.encode(item_texts(prepared, text, *past), "encoding items")
     histories = prepared.histories(*past)
-    queries = mean_of_history(vectors, histories.offsets, histories.items)
-    run = _ranked(prepared, ExactIndex(vectors, IndexSettings()), queries, past, k)
+    means = mean_of_history(vectors, histories.offsets, histories.items)
+    index = ExactIndex(vectors, IndexSettings())
+    run = pl.concat(_ranked(prepared, index, lambda rows: means[rows], past, k))
     known = prepared.user_ids.values.filter(pl.Series(histories.lengths > 0))
     return run.filter(pl.col("user_id").is_in(known.implode()))
 
@@ -103,30 +110,28 @@ def fingerprint(model: Path) -> str:
 
 
 def _ranked(
-    prepared: Prepared, index: ExactIndex, queries: NDArray[np.float32], past: tuple[Part, ...], k: int
-) -> pl.DataFrame:
-    """The run of all users with the given vectors."""
+    prepared: Prepared,
+    index: ExactIndex,
+    queries: Callable[[Rows], NDArray[np.float32]],
+    past: tuple[Part, ...],
+    k: int,
+) -> Iterator[pl.DataFrame]:
+    """The run of all users, a block of them at a time; `queries` gives the vectors of a block."""
     histories = prepared.histories(*past, kinds=prepared.seen_kinds)
-    users = np.arange(len(queries))
-    parts = []
+    users = np.arange(len(prepared.user_ids))
     with meter("searching", len(users)) as progress:
         for start in range(0, len(users), AT_ONCE):
             block: Rows = users[start : start + AT_ONCE]
-            scores, rows = index.search(queries[block], k, histories.seen(block))
+            scores, rows = index.search(queries(block), k, histories.seen(block))
             user, place = np.nonzero(rows != NONE)
-            parts.append((block[user], place + 1, rows[user, place], scores[user, place]))
+            columns = {
+                "user_id": prepared.user_ids.values.gather(block[user]),
+                "rank": place + 1,
+                "item_id": prepared.item_ids.values.gather(rows[user, place]),
+                "score": scores[user, place],
+            }
+            yield pl.DataFrame(columns, schema=RUN, strict=False)
             progress.advance(len(block))
-    user, rank, item, score = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return pl.DataFrame(
-        {
-            "user_id": prepared.user_ids.values.gather(user),
-            "rank": rank,
-            "item_id": prepared.item_ids.values.gather(item),
-            "score": score,
-        },
-        schema=RUN,
-        strict=False,
-    )
 
 
 def _same_catalogue(prepared: Prepared, trained: pl.Series) -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aisle.data.errors import InputError
+from aisle.data.settings import TextSettings
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.towers import ItemTower, SequenceTower, TextTower, TwoTower
 
@@ -24,6 +25,7 @@ class Checkpoint:
     Attributes:
         towers: the model, in evaluation mode.
         settings: as trained.
+        reads: how histories become text, as trained; None for a user tower that reads no text.
         items: external ids in the order of the item rows.
         text: text vectors of the items, or None for ids alone.
         about: facts about the training (epochs, validation ndcg@10, seed, encoder).
@@ -31,6 +33,7 @@ class Checkpoint:
 
     towers: TwoTower
     settings: RetrieverSettings
+    reads: TextSettings | None
     items: pl.Series
     text: Tensor | None
     about: Mapping[str, object]
@@ -68,6 +71,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     config = {
         "format": FORMAT,
         "settings": checkpoint.settings.model_dump(mode="json"),
+        "reads": checkpoint.reads and checkpoint.reads.model_dump(mode="json"),
         "text_dim": text_dim,
         "about": checkpoint.about,
     }
@@ -89,6 +93,7 @@ def load(folder: Path) -> Checkpoint:
                 "use the aisle that wrote it, or train again",
             )
         settings = RetrieverSettings.model_validate(config["settings"])
+        reads = TextSettings.model_validate(config["reads"]) if settings.user_tower == "text" else None
         text = load_file(folder / "text.safetensors")["text"] if settings.item_text else None
         state = load_file(folder / "towers.safetensors")
         towers = build(settings, text, state["items.known"], config["text_dim"])
@@ -107,4 +112,4 @@ def load(folder: Path) -> Checkpoint:
             f"{folder}: {str(error).splitlines()[0]}",
             "run `aisle train`",
         ) from error
-    return Checkpoint(towers.eval(), settings, items, text, config["about"])
+    return Checkpoint(towers.eval(), settings, reads, items, text, config["about"])

@@ -74,30 +74,43 @@ class Encoder:
         """SHA-256 over weights and tokenizer."""
         return weights_sha256(self.folder)
 
+    @property
+    def special_tokens(self) -> int:
+        """Tokens that the model adds to each text."""
+        return int(self.tokenizer.num_special_tokens_to_add())
+
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, without the special ones."""
         return len(self.tokenizer.tokenize(text))
 
-    def encode(self, texts: Sequence[str], what: str = "encoding texts") -> NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], what: str = "encoding texts", longest: int | None = None
+    ) -> NDArray[np.float32]:
         """Vectors of `texts`, float32 (len(texts), dim), each of length 1.
 
         Equal texts are encoded once. Batches hold texts of similar length within `batch_tokens`.
+
+        Args:
+            texts: any texts; "" has a vector too.
+            what: name of the work, for the progress bar.
+            longest: tokens of a text that are read, special ones included; `max_tokens` unless told.
         """
         place: dict[str, int] = {}
         rows = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64, len(texts))
         distinct = list(place)
         vectors = np.empty((len(distinct), self.dim), np.float32)
         with meter(what, len(distinct)) as progress, torch.inference_mode():
-            for chosen, batch in self._batches(distinct):
+            for chosen, batch in self._batches(distinct, longest or self.settings.max_tokens):
                 states = self.model(**batch).last_hidden_state
                 pooled = mean_pool(states.float(), batch["attention_mask"])
                 vectors[chosen] = nn.functional.normalize(pooled, dim=-1).cpu().numpy()
                 progress.advance(len(chosen))
         return vectors[rows]
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+    def _batches(
+        self, texts: Sequence[str], limit: int
+    ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
         """Batches of similar length, longest first: (positions in `texts`, model inputs)."""
-        limit = self.settings.max_tokens
         ids: list[list[int]] = []
         for start in range(0, len(texts), 10_000):
             part = [text[: limit * CHARS_PER_TOKEN] for text in texts[start : start + 10_000]]

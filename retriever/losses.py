@@ -7,9 +7,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 MASKED = -1e9
 """Score of a negative that does not count; finite, so that a row of nothing else still has a gradient."""
+
+
+MOST_SCORES = 1 << 24
+"""Scores of a full softmax that are in memory at once (64 MiB in float32)."""
 
 
 def full_softmax(
@@ -17,16 +22,31 @@ def full_softmax(
     items: Float[Tensor, "m dim"],
     targets: Int[Tensor, " n"],
     temperature: Tensor,
+    most_scores: int = MOST_SCORES,
 ) -> Float[Tensor, ""]:
     """Mean cross-entropy of each query's target among all items.
+
+    Where there are more than `most_scores` scores, chunks of queries take turns, and their scores are
+    computed again for the gradient instead of being kept (Chen et al. 2016, "Training Deep Nets with
+    Sublinear Memory Cost").
 
     Args:
         queries: user vectors.
         items: vectors of all items that compete.
         targets: position of each query's relevant item in `items`.
         temperature: scalar > 0.
+        most_scores: scores in memory at once.
     """
-    return functional.cross_entropy(queries @ items.T / temperature, targets)
+
+    def summed(some: Tensor, their_targets: Tensor) -> Tensor:
+        return functional.cross_entropy(some @ items.T / temperature, their_targets, reduction="sum")
+
+    size = max(1, most_scores // len(items))
+    if len(queries) <= size:
+        return summed(queries, targets) / len(queries)
+    chunks = zip(torch.split(queries, size), torch.split(targets, size), strict=True)
+    sums = [checkpoint(summed, *chunk, use_reentrant=False) for chunk in chunks]
+    return torch.stack(sums).sum() / len(queries)
 
 
 def sampled_softmax(

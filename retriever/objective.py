@@ -4,7 +4,7 @@ import math
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from aisle.retriever.losses import full_softmax, in_batch, sampled_softmax
@@ -19,8 +19,8 @@ class Objective(nn.Module):
     Items without events in training never compete: as eternal negatives they would learn to be disliked.
 
     Args:
-        known: rows of the items with events in training.
-        counts: events of each item of the catalogue in training, for the logQ correction.
+        known: which items of the catalogue have events in training.
+        counts: how often each item of the catalogue is a target in training, for the logQ correction.
         settings: loss, number of negatives, temperature.
     """
 
@@ -30,14 +30,15 @@ class Objective(nn.Module):
     temperature: Tensor
 
     def __init__(
-        self, known: Int[Tensor, " m"], counts: Int[Tensor, " items"], settings: RetrieverSettings
+        self, known: Bool[Tensor, " items"], counts: Int[Tensor, " items"], settings: RetrieverSettings
     ) -> None:
         super().__init__()
-        self.loss: Loss = chosen_loss(settings, len(known))
+        rows = torch.nonzero(known).squeeze(1)
+        self.loss: Loss = chosen_loss(settings, len(rows))
         self.negatives = settings.negatives
         place = torch.full((len(counts),), -1)
-        place[known] = torch.arange(len(known))
-        self.register_buffer("known", known)
+        place[rows] = torch.arange(len(rows))
+        self.register_buffer("known", rows)
         self.register_buffer("place", place)
         self.register_buffer("log_share", torch.log(counts.clamp(min=1) / counts.sum().clamp(min=1)))
         self.register_buffer("temperature", torch.tensor(settings.temperature))

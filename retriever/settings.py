@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -87,3 +87,11 @@ class RetrieverSettings(BaseModel):
         ge=1,
         description="text tower: most recent purchases of each user that become training examples",
     )
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> "RetrieverSettings":
+        if self.dim % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide dim ({self.dim})")
+        if not (self.item_text or self.item_ids):
+            raise ValueError("item_text or item_ids must be true: item vectors have to come from something")
+        return self

@@ -48,18 +48,20 @@ def history_texts(
     return texts
 
 
-def kept_vectors(folder: Path, encoder: Encoder, texts: list[str], what: str) -> Float[Tensor, "n dim"]:
+def kept_vectors(
+    folder: Path, encoder: Encoder, texts: list[str], what: str, longest: int | None = None
+) -> Float[Tensor, "n dim"]:
     """Vectors of `texts`, kept in `folder` under a hash of the texts, so that nothing is encoded twice.
 
-    A run that was killed, and the refit, find them there.
+    A run that was killed, and the refit, find them there. Arguments are those of :meth:`Encoder.encode`.
     """
-    digest = hashlib.sha256(encoder.fingerprint.encode())
+    digest = hashlib.sha256(f"{encoder.fingerprint} {longest}".encode())
     for text in texts:
         digest.update(hashlib.sha256(text.encode()).digest())
     path = folder / f"{digest.hexdigest()[:16]}.safetensors"
     if path.is_file():
         return load_file(path)["vectors"]
-    vectors = torch.from_numpy(encoder.encode(texts, what))
+    vectors = torch.from_numpy(encoder.encode(texts, what, longest))
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     save_file({"vectors": vectors}, unfinished)

@@ -43,6 +43,7 @@ class ItemTower(nn.Module):
         super().__init__()
         self.register_buffer("known", known)
         self.register_buffer("text", text, persistent=False)
+        self.dim = dim
         self.id_dropout = id_dropout
         self.projection = None if text is None else projection(text.shape[1], dim, dropout)
         self.free = nn.Embedding(len(known), dim) if ids else None
@@ -53,15 +54,15 @@ class ItemTower(nn.Module):
         """Vectors of the given item rows, or of the whole catalogue."""
         if rows is None:
             rows = torch.arange(len(self.known), device=self.known.device)
-        vectors: Tensor | float = 0.0
+        vectors = torch.zeros(len(rows), self.dim, device=rows.device)
         if self.projection is not None:
-            vectors = self.projection(self.text[rows])
+            vectors = vectors + self.projection(self.text[rows])
         if self.free is not None:
             present = self.known[rows]
             if self.training and self.projection is not None and self.id_dropout:
                 present = present & (torch.rand(len(rows), device=rows.device) >= self.id_dropout)
             vectors = vectors + self.free(rows) * present.unsqueeze(-1)
-        return vectors  # type: ignore[return-value]
+        return vectors
 
 
 class UserTower(nn.Module, ABC, Generic[Past, Examples]):

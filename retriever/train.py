@@ -1,7 +1,6 @@
 """Training of the two towers: early stopping on validation ndcg@10, then the refit on all but the test."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from aisle.data.history import Histories
 from aisle.data.prepared import Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
-from aisle.retriever.arithmetic import in_bf16, keep_freed_memory
+from aisle.retriever.arithmetic import device, in_bf16, keep_freed_memory
+from aisle.retriever.batches import SequenceDataset, TextDataset
 from aisle.retriever.checkpoint import Checkpoint, build, save
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.objective import Objective
@@ -25,7 +25,7 @@ from aisle.retriever.prior import Prior
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.texts import item_texts, kept_vectors
 from aisle.retriever.towers import TwoTower
-from aisle.retriever.trainer import BEST, METRIC, Curve, TowerTrainer, Watch, last_checkpoint
+from aisle.retriever.trainer import BEST, METRIC, Curve, TowerTrainer, Watch
 from aisle.retriever.users import users_of
 from aisle.retriever.validation import Validation
 
@@ -37,6 +37,8 @@ def train(
 ) -> None:
     """Train the towers and write `out/model/` and `out/curve.jsonl`.
 
+    What else is in `out` afterwards (checkpoints, vectors of texts) is for a run that continues a killed one.
+
     First on train, with early stopping on validation, where the prior is chosen too; then, with
     `settings.refit`, anew on train + validation for as many epochs. Continues from the checkpoints that a
     killed run left in `out`. Equal seeds give equal towers.
@@ -45,8 +47,8 @@ def train(
         InputError: nothing to train on, or the loss is no longer finite.
     """
     keep_freed_memory()
-    reads = settings.item_text or settings.user_tower == "text"
-    encoder = Encoder.load(settings.encoder, device()) if reads else None
+    reads = text if settings.user_tower == "text" else None
+    encoder = Encoder.load(settings.encoder, device()) if settings.item_text or reads else None
     job = Job(prepared, text, settings, encoder, out, seed)
     searched = job.search()
     final = job.refit(searched) if settings.refit else searched
@@ -61,9 +63,9 @@ def train(
     curve = [{"phase": "search", **row} for row in searched.curve]
     curve += [{"phase": "refit", **row} for row in final.curve] if settings.refit else []
     (out / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in curve))
-    save(Checkpoint(final.towers, settings, prepared.item_ids.values, final.text, about), out / "model")
-    for scratch in ("search", "refit", "vectors"):
-        shutil.rmtree(out / scratch, ignore_errors=True)
+    save(
+        Checkpoint(final.towers, settings, reads, prepared.item_ids.values, final.text, about), out / "model"
+    )
 
 
 @dataclass(frozen=True)
@@ -108,50 +110,58 @@ class Job:
 
     def _fit(self, name: str, parts: Sequence[Part], epochs: float | None, prior: Prior) -> Fit:
         """Train for `epochs`, or until validation gets no better, in the folder `name`."""
-        folder = self.out / name
+        folder = self.out.resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
-        histories = self.prepared.histories(*parts).merge_repeats()
-        counts = torch.from_numpy(np.bincount(histories.items, minlength=len(self.prepared.item_ids)))
+        histories = self.prepared.histories(*parts).merge_repeats(self.prepared.target_kinds)
+        known = torch.from_numpy(np.bincount(histories.items, minlength=len(self.prepared.item_ids)) > 0)
         item_text = self._item_text(parts)
         users = users_of(self.prepared, self.text, self.settings, self.encoder, self.out / "vectors")
         dataset = users.examples(*parts)
-        if not len(dataset) or int((counts > 0).sum()) < 2:
+        if not len(dataset) or int(known.sum()) < 2:
             raise InputError(
                 "users with events on at least two items to train on",
-                f"{len(dataset)} users, {int((counts > 0).sum())} items in {' + '.join(parts)}",
+                f"{len(dataset)} users, {int(known.sum())} items in {' + '.join(parts)}",
                 "check data.split and counts.json of the prepared shop",
             )
         set_seed(self.seed)
-        towers = build(self.settings, item_text, counts > 0, self.encoder.dim if self.encoder else 0)
-        if (folder / DONE).is_file():
-            return self._finished(folder, towers, item_text, histories)
-        objective = Objective(torch.nonzero(counts > 0).squeeze(1), counts, self.settings)
-        validation = None if epochs else Validation(self.prepared, users, histories, self.settings)
-        epoch_steps = -(-len(dataset) // self.settings.batch_size)
+        towers = build(self.settings, item_text, known, self.encoder.dim if self.encoder else 0)
+        if not (folder / DONE).is_file():
+            validation = None if epochs else Validation(self.prepared, users, histories, self.settings)
+            trainer = self._trainer(towers, dataset, validation, epochs, folder)
+            with meter(f"training ({name})", trainer.args.max_steps) as progress:
+                trainer.add_callback(Watch(progress))
+                trainer.run(folder, self.settings.patience if validation else None)
+            if validation:
+                prior = validation.prior(towers.eval(), self.seed)
+                epochs = (trainer.state.best_global_step or 1) / self._epoch_steps(dataset)
+            save_file(towers.state_dict(), folder / "towers.safetensors")
+            best, curve = trainer.state.best_metric, trainer.curve()
+            facts = {"epochs": epochs, "best": best, "prior": asdict(prior), "curve": curve}
+            unfinished = folder / f"{DONE}.part"
+            unfinished.write_text(json.dumps(facts))
+            unfinished.replace(folder / DONE)
+        return self._finished(folder, towers, item_text, histories)
+
+    def _trainer(
+        self,
+        towers: TwoTower,
+        dataset: SequenceDataset | TextDataset,
+        validation: Validation | None,
+        epochs: float | None,
+        folder: Path,
+    ) -> TowerTrainer:
+        objective = Objective(towers.items.known, dataset.target_counts(len(towers.prior)), self.settings)
+        epoch_steps = self._epoch_steps(dataset)
         round_steps = max(epoch_steps, self.settings.round_steps)
         steps = round(epochs * epoch_steps) if epochs else self.settings.max_rounds * round_steps
         arguments = self._arguments(folder, steps, round_steps, validate=validation is not None)
-        score = validation.ndcg if validation else None
-        trainer = TowerTrainer(towers, objective, dataset, score, arguments)
+        trainer = TowerTrainer(towers, objective, dataset, validation.ndcg if validation else None, arguments)
         if validation:
             trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=self.settings.patience))
-        with meter(f"training ({name})", steps) as progress:
-            trainer.add_callback(Watch(progress))
-            trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-        if validation:
-            prior = validation.prior(towers.eval(), self.seed)
-            epochs = (trainer.state.best_global_step or steps) / epoch_steps
-        save_file(towers.state_dict(), folder / "towers.safetensors")
-        facts = {
-            "epochs": epochs,
-            "best": trainer.state.best_metric,
-            "prior": asdict(prior),
-            "curve": trainer.curve(),
-        }
-        unfinished = folder / f"{DONE}.part"
-        unfinished.write_text(json.dumps(facts))
-        unfinished.replace(folder / DONE)
-        return self._finished(folder, towers, item_text, histories)
+        return trainer
+
+    def _epoch_steps(self, dataset: SequenceDataset | TextDataset) -> int:
+        return -(-len(dataset) // self.settings.batch_size)
 
     def _finished(self, folder: Path, towers: TwoTower, text: Tensor | None, histories: Histories) -> Fit:
         """What a finished training left in its folder."""
@@ -202,8 +212,3 @@ class Job:
             bf16=in_bf16(self.settings.precision, device()),
             use_cpu=not torch.cuda.is_available(),
         )
-
-
-def device() -> str:
-    """Where to train."""
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import (
@@ -19,6 +20,7 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from aisle.data.errors import InputError
 from aisle.data.progress import Meter
@@ -77,6 +79,30 @@ class TowerTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def run(self, folder: Path, patience: int | None) -> None:
+        """Train, from the newest checkpoint in `folder` on, and end with the weights of the best round.
+
+        A training that had ended when it was killed does not go on.
+
+        Args:
+            folder: where the checkpoints are.
+            patience: rounds without a better validation before stopping; None without validation.
+        """
+        newest = next(reversed(checkpoints(folder)), None)
+        state = TrainerState.load_from_json(str(newest / TRAINER_STATE_NAME)) if newest else None
+        if state and self._had_ended(state, patience):
+            self.state = state
+        else:
+            self.train(resume_from_checkpoint=str(newest) if newest else None)
+        best = self.state.best_global_step or self.state.global_step
+        self.towers.load_state_dict(load_file(folder / f"{PREFIX_CHECKPOINT_DIR}-{best}" / SAFE_WEIGHTS_NAME))
+
+    def _had_ended(self, state: TrainerState, patience: int | None) -> bool:
+        if patience is None or not self.args.eval_steps:
+            return state.global_step >= self.args.max_steps
+        rounds = (state.global_step - (state.best_global_step or 0)) / self.args.eval_steps
+        return rounds >= patience or state.global_step >= self.args.max_steps
+
     def curve(self) -> Curve:
         """Loss, and validation ndcg@10 where there is one, of each round."""
         rounds: dict[int, dict[str, int | float]] = {}
@@ -123,13 +149,15 @@ class Watch(TrainerCallback):
             )
 
 
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint below `folder`, if any; the trainer writes its state last."""
+def checkpoints(folder: Path) -> list[Path]:
+    """Whole checkpoints below `folder`, oldest first; the trainer writes a checkpoint's state last."""
     steps = {int(path.name.rpartition("-")[2]): path for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")}
-    for _, path in sorted(steps.items(), reverse=True):
-        try:
-            json.loads((path / TRAINER_STATE_NAME).read_text())
-        except (OSError, ValueError):  # killed while it was written
-            continue
-        return str(path)
-    return None
+    return [path for _, path in sorted(steps.items()) if _is_whole(path)]
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
+    except (OSError, ValueError):  # killed while it was written
+        return False
+    return True

@@ -16,6 +16,7 @@ from aisle.data.ids import Rows
 from aisle.data.prepared import Part, Prepared
 from aisle.data.schema import of_kinds
 from aisle.data.settings import TextSettings
+from aisle.retriever.arithmetic import device
 from aisle.retriever.batches import Batch, SequenceDataset, TextDataset, TextPast, pad
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.settings import RetrieverSettings
@@ -53,7 +54,7 @@ class SequenceUsers(Users):
         self.histories = cache(self._histories)
 
     def examples(self, *parts: Part) -> SequenceDataset:
-        """All users with something to predict, each with the whole history."""
+        """All users with something to predict among their most recent events."""
         return SequenceDataset(self.histories(*parts), self.prepared.target_kinds, self.longest)
 
     def inputs(self, user_rows: Rows, *past: Part) -> Batch:
@@ -61,7 +62,7 @@ class SequenceUsers(Users):
         return pad(self.histories(*past), user_rows, self.longest)
 
     def _histories(self, *parts: Part) -> Histories:
-        return self.prepared.histories(*parts).merge_repeats()
+        return self.prepared.histories(*parts).merge_repeats(self.prepared.target_kinds)
 
 
 class TextUsers(Users):
@@ -91,9 +92,7 @@ class TextUsers(Users):
         targets = events.filter(of_kinds(self.prepared.target_kinds), pl.col("item_id").is_not_null())
         chosen = targets.group_by("user", maintain_order=True).tail(self.settings.text_examples)
         spans = zip(offsets[chosen["user"].to_numpy()].tolist(), chosen["row"].to_list(), strict=True)
-        vectors = kept_vectors(
-            self.folder, self.encoder, self._texts(events, spans, *parts), "encoding histories"
-        )
+        vectors = self._vectors(events, spans, *parts)
         return TextDataset(vectors, torch.from_numpy(self.prepared.item_ids.rows(chosen["item_id"])))
 
     def inputs(self, user_rows: Rows, *past: Part) -> Batch:
@@ -103,9 +102,7 @@ class TextUsers(Users):
     def _past_vectors(self, *past: Part) -> Float[Tensor, "users text_dim"]:
         events, offsets = self._ordered(*past)
         spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-        return kept_vectors(
-            self.folder, self.encoder, self._texts(events, spans, *past), "encoding histories"
-        )
+        return self._vectors(events, spans, *past)
 
     def _ordered(self, *parts: Part) -> tuple[pl.DataFrame, Rows]:
         """Events by user and time, with `user` and `row`; offsets, int64 (n_users + 1)."""
@@ -116,17 +113,25 @@ class TextUsers(Users):
         counts = np.bincount(ordered["user"].to_numpy(), minlength=len(self.prepared.user_ids))
         return ordered, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
-    def _texts(self, events: pl.DataFrame, spans: Iterable[tuple[int, int]], *past: Part) -> list[str]:
+    def _vectors(
+        self, events: pl.DataFrame, spans: Iterable[tuple[int, int]], *past: Part
+    ) -> Float[Tensor, "n text_dim"]:
         items = dict(
             zip(self.prepared.item_ids.values, item_texts(self.prepared, self.text, *past), strict=True)
         )
-        return history_texts(events, spans, items, self.text, self.encoder.count_tokens)
+        texts = history_texts(events, spans, items, self.text, self.encoder.count_tokens)
+        longest = self.text.history_tokens + self.encoder.special_tokens
+        return kept_vectors(self.folder, self.encoder, texts, "encoding histories", longest)
 
 
 def users_of(
-    prepared: Prepared, text: TextSettings, settings: RetrieverSettings, encoder: Encoder | None, folder: Path
+    prepared: Prepared,
+    text: TextSettings | None,
+    settings: RetrieverSettings,
+    encoder: Encoder | None,
+    folder: Path,
 ) -> Users:
     """The user side that the settings name; `folder` keeps the vectors of histories as text."""
-    if settings.user_tower == "sequence":
+    if settings.user_tower == "sequence" or text is None:
         return SequenceUsers(prepared, settings)
-    return TextUsers(prepared, text, settings, encoder or Encoder.load(settings.encoder), folder)
+    return TextUsers(prepared, text, settings, encoder or Encoder.load(settings.encoder, device()), folder)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from aisle.data.errors import InputError
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Prepared
@@ -16,8 +17,11 @@ from aisle.retriever.towers import TwoTower
 from aisle.retriever.users import Users
 
 CUT = 10
+MOST_SCORES = 1 << 24
+"""Scores of users and items that are in memory at once."""
+
 PRIOR_USERS = 2_000
-"""Validation users, drawn at random, on which the prior is chosen."""
+"""Validation users, drawn at random, on which the prior is chosen; fewer for over 16,000 items."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Validation:
         users: how the user tower reads users.
         past: histories before validation.
         settings: temperature of the scores.
+
+    Raises:
+        InputError: no user has a relevant item.
     """
 
     def __init__(
@@ -61,6 +68,12 @@ class Validation:
             prepared.user_ids.rows(truth["user_id"]), prepared.item_ids.rows(truth["item_id"])
         )
         seen = prepared.histories(*BEFORE["validation"], kinds=prepared.seen_kinds).seen(rows)
+        if not len(rows):
+            raise InputError(
+                "users with a relevant item in validation, to know when to stop",
+                "none",
+                "raise data.split.validation_fraction, or prepare more data",
+            )
         self.relevant = Relevant(rows, items, seen)
         self.users = users
         self.past = past
@@ -75,9 +88,8 @@ class Validation:
 
     def prior(self, towers: TwoTower, seed: int) -> Prior:
         """The prior with the best mean ndcg@10, on at most `PRIOR_USERS` users."""
-        if not len(self.relevant.users):
-            return Prior()
-        some = np.random.default_rng(seed).permutation(len(self.relevant.users))[:PRIOR_USERS]
+        most = min(PRIOR_USERS, max(1, 2 * MOST_SCORES // len(towers.prior)))
+        some = np.random.default_rng(seed).permutation(len(self.relevant.users))[:most]
         relevant = self.relevant.of(np.sort(some))
         with torch.inference_mode():
             users = self.users.vectors(towers, relevant.users, *BEFORE["validation"])
@@ -117,15 +129,19 @@ def mean_ndcg(
     users: Float[torch.Tensor, "n dim"],
     items: Float[torch.Tensor, "items dim"],
     relevant: Relevant,
-    block: int = 1024,
+    most_scores: int = MOST_SCORES,
 ) -> float:
-    """Mean ndcg@10 over all users of `relevant`, from their vectors and the catalogue's."""
+    """Mean ndcg@10 over all users of `relevant`, from their vectors and the catalogue's.
+
+    At most `most_scores` scores are in memory at once.
+    """
     gains = []
+    block = max(1, most_scores // len(items))
     for start in range(0, len(users), block):
         part = slice(start, start + block)
         scores = (users[part] @ items.T).float().cpu().numpy()
         gains.append(ndcg(scores, relevant.items[part], relevant.seen[part]))
-    return float(np.concatenate(gains).mean()) if gains else 0.0
+    return float(np.concatenate(gains).mean())
 
 
 def grouped(users: Int[NDArray[np.int64], " n"], items: Rows) -> tuple[Rows, list[Rows]]:

@@ -1,7 +1,7 @@
 """Baselines from grid to run: tuned on validation, refitted on everything before the part, ranked."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.progress import meter
-from aisle.data.schema import KINDS, Kind
+from aisle.data.schema import KINDS
 from aisle.eval.baselines.factors import Als, Bpr
 from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past, Scorer
@@ -58,9 +58,17 @@ class Baseline:
 
 
 def run_baselines(
-    prepared: Prepared, texts: Sequence[str], settings: BaselineSettings, *, part: Part, k: int, seed: int
+    prepared: Prepared,
+    texts: Callable[[Part], Sequence[str]],
+    settings: BaselineSettings,
+    *,
+    part: Part,
+    k: int,
+    seed: int,
 ) -> Iterator[Baseline]:
     """Run each of `settings.names`: the `k` best unseen items of every user in the truth of `part`.
+
+    The untouched encoder is left to the caller: it is not fitted, and needs a language model.
 
     The grid of each is searched (:mod:`aisle.eval.baselines.search`) by fitting on train and judging by
     ndcg@10 on a sample of the validation users; the best is fitted again on all that lies before `part`.
@@ -68,7 +76,8 @@ def run_baselines(
     be the popularity list again.
 
     Args:
-        texts: one per item row, for the baseline that searches texts.
+        texts: the texts that may be known when a part is predicted, one per item row, for the baseline that
+            searches texts; asked for once a part.
         part: "validation" or "test". On "validation" the settings are chosen on what is judged.
         k: length of the lists.
         seed: of the sample, and of models that start at random.
@@ -78,15 +87,9 @@ def run_baselines(
     """
     if not BEFORE[part]:
         raise InputError("a part with a past: validation or test", part, "choose one of these")
-    if len(texts) != len(prepared.items):
-        raise InputError(
-            f"one text for each of {len(prepared.items)} items",
-            f"{len(texts)} texts",
-            "render the texts again",
-        )
     bench = _Bench(prepared, texts, settings, seed)
     for name in settings.names:
-        if name == "recent_popularity" and not bench.timed:
+        if name == "encoder" or (name == "recent_popularity" and not prepared.timed):
             continue
         started = time.monotonic()
         chosen, how = bench.choose(name)
@@ -101,10 +104,15 @@ class _Bench:
     """What all baselines share: the pasts, the seen items and the validation users."""
 
     def __init__(
-        self, prepared: Prepared, texts: Sequence[str], settings: BaselineSettings, seed: int
+        self,
+        prepared: Prepared,
+        texts: Callable[[Part], Sequence[str]],
+        settings: BaselineSettings,
+        seed: int,
     ) -> None:
-        self.prepared, self.texts, self.settings, self.seed = prepared, texts, settings, seed
-        self.timed = prepared.counts.get("order") == "time"
+        self.prepared, self.settings, self.seed = prepared, settings, seed
+        self._render = texts
+        self._texts: dict[Part, Sequence[str]] = {}
         self._pasts: dict[tuple[Evidence, Part], Past] = {}
         self._seen: dict[Part, Histories] = {}
 
@@ -112,15 +120,27 @@ class _Bench:
         """What may be learned from before `part`. Repeats in a row (look, cart, purchase) are one event."""
         if (evidence, part) not in self._pasts:
             kinds = self.prepared.target_kinds if evidence == "target" else KINDS
-            histories = self.prepared.histories(*BEFORE[part], kinds=kinds).merge_repeats()
-            self._pasts[evidence, part] = Past(histories, self.texts, self.timed)
+            histories = self.prepared.histories(*BEFORE[part], kinds=kinds).merge_repeats(
+                self.prepared.target_kinds
+            )
+            self._pasts[evidence, part] = Past(histories, self.texts(part), self.prepared.timed)
         return self._pasts[evidence, part]
+
+    def texts(self, part: Part) -> Sequence[str]:
+        """The texts that may be known when `part` is predicted."""
+        if part not in self._texts:
+            texts, items = self._render(part), len(self.prepared.items)
+            if len(texts) != items:
+                raise InputError(
+                    f"one text for each of {items} items", f"{len(texts)} texts", "render the texts again"
+                )
+            self._texts[part] = texts
+        return self._texts[part]
 
     def rank(self, scorer: Scorer, past: Past, user_rows: Rows, part: Part, k: int) -> pl.DataFrame:
         """The run of `user_rows`, without what they had seen before `part`."""
         if part not in self._seen:
-            kinds: Sequence[Kind] = self.prepared.counts.get("seen_kinds") or self.prepared.target_kinds  # type: ignore[assignment]
-            self._seen[part] = self.prepared.histories(*BEFORE[part], kinds=kinds)
+            self._seen[part] = self.prepared.histories(*BEFORE[part], kinds=self.prepared.seen_kinds)
         return rank(
             scorer,
             past,
@@ -152,14 +172,19 @@ class _Bench:
         axes: dict[str, Sequence[Any]] = {"evidence": evidence} | grid.axes()
         if not len(self.truth):
             axes = {axis: values[:1] for axis, values in axes.items()}
-        with meter(f"tuning {name}", 1 + sum(len(values) - 1 for values in axes.values())) as done:
+        with meter(f"tuning {name}") as done:
 
             def value(point: dict[str, Any]) -> float:
                 done.advance()
                 return self._validate(name, **point)
 
-            found = search(axes, value)
-        how: dict[str, object] = {"evidence": found.point["evidence"], "points tried": found.tried}
+            found = search(axes, value, passes=self.settings.passes)
+        how: dict[str, object] = {
+            "evidence": found.point["evidence"],
+            "points tried": found.tried,
+            "passes": found.passes,
+            "settled": found.settled,
+        }
         if found.value is not None:
             how |= {"tuning users": self.truth["user_id"].n_unique(), f"validation ndcg@{CUT}": found.value}
         return found.point, how

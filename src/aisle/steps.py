@@ -93,7 +93,6 @@ def candidates_stage(settings: Settings) -> Stage:
 
         retrieve(
             Prepared(folders.inputs["prepare"]),
-            settings.data.text,
             folders.inputs["train"] / "model",
             folders.inputs["index"],
             folders.work,
@@ -108,7 +107,6 @@ def candidates_stage(settings: Settings) -> Stage:
         work,
         reads=("prepare", "train", "index"),
         settings={
-            "text": _plain(settings.data.text),
             "index": _plain(settings.index),
             "candidates": _plain(settings.candidates),
         },
@@ -128,7 +126,7 @@ def evaluate_stage(settings: Settings) -> Stage:
         "evaluate",
         work,
         reads=("prepare", "train", "index", "candidates"),
-        sources=_encoder(settings),
+        sources=_encoder(settings) if "encoder" in settings.evaluate.baselines.names else {},
         settings={
             "text": _plain(settings.data.text),
             "encoder": _plain(settings.retriever.encoder),

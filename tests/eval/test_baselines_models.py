@@ -46,7 +46,6 @@ def past(*items: Sequence[int], texts: Sequence[str] = ("",) * 6, days: Sequence
             items=flat,
             kinds=np.zeros(len(flat), np.int8),
             times=(np.array(days) * DAY).astype(np.int64) if days else np.arange(len(flat)),
-            ratings=np.full(len(flat), np.nan, np.float32),
         ),
         texts,
         timed=bool(days),
@@ -200,10 +199,11 @@ def test_a_grid_is_searched_axis_by_axis() -> None:
         asked.append(tuple(point.values()))
         return {(1, 0.5, 3): 1, (2, 0.5, 3): 3, (2, 0.7, 3): 2, (2, 0.5, 4): 4, (2, 0.5, 5): 4}[asked[-1]]
 
-    assert search(grid.axes(), value) == ({"shrink": 2, "decay": 0.5, "neighbours": 4}, 4, 5)
-    assert len(asked) == len(set(asked)) == 5
-    assert search(BaselineSettings().popularity.axes(), value) == ({}, None, 0)
-    assert search({"a": (7,)}, value) == ({"a": 7}, None, 0)
+    found = search(grid.axes(), value, passes=1)
+    assert (found.point, found.value) == ({"shrink": 2, "decay": 0.5, "neighbours": 4}, 4)
+    assert len(asked) == len(set(asked)) == found.tried == 5
+    assert search(BaselineSettings().popularity.axes(), value, passes=3) == ({}, None, 0, 0, True)
+    assert search({"a": (7,)}, value, passes=3) == ({"a": 7}, None, 0, 0, True)
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -79,3 +79,13 @@ def test_a_batch_of_one_target_has_a_finite_gradient(world):
     loss = in_batch(users, items[targets], targets, TEMPERATURE)
     assert loss.item() == pytest.approx(0)
     assert torch.isfinite(torch.autograd.grad(loss, users)[0]).all()
+
+
+@pytest.mark.parametrize("most_scores", [1, 6, 12, 13])
+def test_chunks_of_the_full_softmax_change_neither_loss_nor_gradient(world, most_scores):
+    users, items, targets = world
+    plain, chunked = (full_softmax(users, items, targets, TEMPERATURE, most) for most in (4 * 6, most_scores))
+    torch.testing.assert_close(plain, chunked)
+    gradients = [torch.autograd.grad(loss, (users, items)) for loss in (plain, chunked)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)

@@ -15,7 +15,6 @@ def histories(items, days):
         items=np.array(items, np.int64),
         kinds=np.full(len(items), 3, np.int8),
         times=np.array(days, np.int64) * DAY,
-        ratings=np.full(len(items), np.nan, np.float32),
     )
 
 

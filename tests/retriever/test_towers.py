@@ -26,7 +26,6 @@ def histories(*rows, kinds=None):
         items=flat,
         kinds=np.full(len(flat), 3, np.int8) if kinds is None else np.array(kinds, np.int8),
         times=np.arange(len(flat)),
-        ratings=np.full(len(flat), np.nan, np.float32),
     )
 
 
@@ -94,3 +93,26 @@ def test_long_histories_train_on_their_end():
     examples = dataset.collate([0])["examples"]
     assert examples.histories.items.tolist() == [[6, 7, 8]]
     assert examples.targets.tolist() == [[6, 7, 8, 9]]
+
+
+def test_a_target_further_back_than_the_towers_see_is_no_example():
+    world = histories([1, *range(2, 9)], kinds=[3, *[0] * 7])
+    assert len(SequenceDataset(world, ["purchase"], longest=6)) == 0
+    assert len(SequenceDataset(world, ["purchase"], longest=7)) == 1
+
+
+def test_targets_are_counted_as_they_are_trained_on():
+    world = histories([1, 1, 2, 3], [3, 3], kinds=[3, 3, 0, 3, 3, 3])
+    dataset = SequenceDataset(world, ["purchase"], longest=2)
+    trained = torch.cat([dataset.collate([user])["examples"].target_rows for user in dataset])
+    counts = dataset.target_counts(5)
+    assert counts.tolist() == torch.bincount(trained, minlength=5).tolist() == [0, 1, 0, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"heads": 3}, "must divide dim"), ({"item_text": False, "item_ids": False}, "item_ids")],
+)
+def test_settings_that_contradict_each_other_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        RetrieverSettings(**changes)

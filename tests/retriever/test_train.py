@@ -65,7 +65,7 @@ def trained(prepared, settings, out, seed=0):
     (out / "index").mkdir(exist_ok=True)
     train(prepared, TEXT, settings, out, seed=seed)
     build_index(prepared, out / "model", out / "index", CPU)
-    retrieve(prepared, TEXT, out / "model", out / "index", out, CPU, k=20)
+    retrieve(prepared, out / "model", out / "index", out, CPU, k=20)
     return out
 
 
@@ -138,7 +138,15 @@ def test_a_killed_training_continues_to_the_same_towers(shop, sequence, tmp_path
     train(shop, TEXT, SMALL, tmp_path, seed=0)
     assert fingerprint(tmp_path / "model") == fingerprint(sequence / "model")
     assert (tmp_path / "curve.jsonl").read_text() == (sequence / "curve.jsonl").read_text()
-    assert not (tmp_path / "search").exists()
+
+
+def test_a_training_killed_after_its_end_does_not_go_on(shop, sequence, tmp_path):
+    train(shop, TEXT, SMALL, tmp_path, seed=0)
+    for phase in ("search", "refit"):
+        (tmp_path / phase / "done.json").unlink()
+    train(shop, TEXT, SMALL, tmp_path, seed=0)
+    assert fingerprint(tmp_path / "model") == fingerprint(sequence / "model")
+    assert (tmp_path / "curve.jsonl").read_text() == (sequence / "curve.jsonl").read_text()
 
 
 def test_the_curve_and_the_model_say_how_it_went(sequence):
@@ -162,7 +170,7 @@ def test_the_untouched_encoder_finds_similar_things(shop):
 def test_towers_and_index_of_different_trainings_do_not_mix(shop, sequence, tmp_path):
     other = trained(shop, SMALL.model_copy(update={"max_rounds": 1}), tmp_path)
     with pytest.raises(IndexFault, match="vectors of model"):
-        retrieve(shop, TEXT, other / "model", sequence / "index", tmp_path, CPU)
+        retrieve(shop, other / "model", sequence / "index", tmp_path, CPU)
 
 
 def test_another_catalogue_is_refused(sequence, tmp_path):

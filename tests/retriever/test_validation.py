@@ -45,7 +45,7 @@ def test_blocks_and_plain_sorting_agree():
         gain = sum(1 / log2(place + 2) for place, row in enumerate(order) if row in wanted)
         expected.append(gain / sum(1 / log2(place + 2) for place in range(min(10, len(wanted)))))
     world = Relevant(np.arange(30), relevant, seen)
-    measured = mean_ndcg(torch.from_numpy(users), torch.from_numpy(items), world, block=7)
+    measured = mean_ndcg(torch.from_numpy(users), torch.from_numpy(items), world, most_scores=7 * 40)
     assert measured == pytest.approx(np.mean(expected))
 
 
