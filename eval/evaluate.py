@@ -55,7 +55,8 @@ def evaluate(
 
     Args:
         truth: user_id, item_id and optionally relevance (:mod:`aisle.eval.runs`).
-        runs: by model name; user_id, item_id, score and optionally rank.
+        runs: by model name; user_id, item_id, score and optionally rank. Each is asked for once and
+            forgotten before the next, so a mapping that reads them when asked needs memory for one.
         protocol: what was decided before the runs were made (:mod:`aisle.eval.protocol`).
         catalogue: ids of all items, or only their number; without it coverage and gini are left out.
         popularity: item_id and events (how often the item occurs in the past); without it novelty is left
@@ -76,11 +77,13 @@ def evaluate(
         )
     wanted = check_truth(truth)
     size = len(catalogue) if isinstance(catalogue, Ids) else catalogue
-    measured = {}
-    for name, run in track(runs.items(), "evaluating", len(runs)):
-        checked = check_run(run, wanted, name)
-        judged = judge(checked, wanted, depth=settings.k[-1], catalogue=catalogue, popularity=popularity)
-        measured[name] = _measure(judged, checked, settings, seed)
+
+    def measure(name: str) -> Measured:
+        run = check_run(runs[name], wanted, name)
+        judged = judge(run, wanted, depth=settings.k[-1], catalogue=catalogue, popularity=popularity)
+        return _measure(judged, run, settings, seed)
+
+    measured = {name: measure(name) for name in track(runs, "evaluating", len(runs))}
     comparisons = list(_compare(measured, settings, seed, ours))
     return Report(
         protocol=describe(protocol or {}, wanted, settings.k, size),

@@ -13,7 +13,20 @@ from aisle.eval.baselines.past import Past, Scores
 
 
 @dataclass
-class Als:
+class Factors:
+    """Vectors of users and items, float32 (n_users, factors) and (n_items, factors), once fitted."""
+
+    users: Scores = field(init=False, repr=False)
+    items: Scores = field(init=False, repr=False)
+
+    def scores(self, user_rows: Rows) -> Scores:
+        """Products of user and item factors."""
+        product: Scores = self.users[user_rows] @ self.items.T
+        return product
+
+
+@dataclass
+class Als(Factors):
     """iALS: squared loss over all user-item pairs, where an event weighs `alpha` and no event weighs 1.
 
     Source: Hu, Koren and Volinsky 2008, "Collaborative filtering for implicit feedback datasets". On how much
@@ -25,8 +38,6 @@ class Als:
     regularization: float = 0.1
     alpha: float = 1.0
     iterations: int = 15
-    users: Scores = field(init=False, repr=False)
-    items: Scores = field(init=False, repr=False)
 
     def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Alternate between users and items."""
@@ -43,14 +54,9 @@ class Als:
         self.users, self.items = model.user_factors, model.item_factors
         return self
 
-    def scores(self, user_rows: Rows) -> Scores:
-        """Products of user and item factors."""
-        product: Scores = self.users[user_rows] @ self.items.T
-        return product
-
 
 @dataclass
-class Bpr:
+class Bpr(Factors):
     """BPR: an item of the user shall score above a random other one, by stochastic gradient descent.
 
     One thread, because updates without locks from several would give another model at every run.
@@ -61,8 +67,6 @@ class Bpr:
     learning_rate: float = 0.05
     regularization: float = 0.01
     iterations: int = 100
-    users: Scores = field(init=False, repr=False)
-    items: Scores = field(init=False, repr=False)
 
     def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Descend."""
@@ -78,8 +82,3 @@ class Bpr:
         self.users, self.items = model.user_factors, model.item_factors
         self.users[past.histories.lengths == 0] = 0
         return self
-
-    def scores(self, user_rows: Rows) -> Scores:
-        """Products of user and item factors."""
-        product: Scores = self.users[user_rows] @ self.items.T
-        return product

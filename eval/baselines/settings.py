@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Literal["popularity", "recent_popularity", "item_knn", "item_knn_bm25", "als", "bpr", "bm25"]
+Listed = Name | Literal["encoder"]
 Evidence = Literal["target", "all"]
 
 Positive = Annotated[float, Field(gt=0)]
@@ -18,7 +19,7 @@ class Grid(BaseModel):
     """Values to try of each setting of a baseline.
 
     The first value of each is the start, and is taken where there is nothing to validate on. The settings are
-    searched in the order in which they stand here.
+    searched in the order in which they stand here, again and again until nothing changes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,9 +79,6 @@ class ItemKnnBm25Grid(Grid):
 class AlsGrid(Grid):
     """iALS."""
 
-    factors: tuple[Count, ...] = Field(
-        default=(128, 256, 512), min_length=1, description="length of the vectors"
-    )
     alpha: tuple[Positive, ...] = Field(
         default=(10, 3, 40), min_length=1, description="weight of an event; a pair without one weighs 1"
     )
@@ -89,6 +87,9 @@ class AlsGrid(Grid):
     )
     iterations: tuple[Count, ...] = Field(
         default=(10,), min_length=1, description="passes over users and items"
+    )
+    factors: tuple[Count, ...] = Field(
+        default=(128, 256, 512), min_length=1, description="length of the vectors"
     )
 
 
@@ -124,7 +125,10 @@ class BaselineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    names: tuple[Name, ...] = Field(default=get_args(Name), description="baselines to run, in this order")
+    names: tuple[Listed, ...] = Field(
+        default=(*get_args(Name), "encoder"),
+        description="baselines to run, in this order; `encoder` is the untouched language model, run last",
+    )
     tuning_users: Count = Field(
         default=10_000,
         description="users of the validation part on which a point of a grid is judged (a sample)",
@@ -133,6 +137,9 @@ class BaselineSettings(BaseModel):
         default=("target", "all"),
         min_length=1,
         description="events to learn from: of the target kinds, or of all kinds; searched like a grid",
+    )
+    passes: Count = Field(
+        default=3, description="most passes over the settings of a grid; fewer where one changes nothing"
     )
     threads: int = Field(default=0, ge=0, description="threads of implicit; 0: all cores")
     popularity: PopularityGrid = PopularityGrid()

@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import JsonValue
 
 from aisle.data.prepared import BEFORE, Part, Prepared
+from aisle.data.settings import TextSettings
 from aisle.durable import write_whole
 from aisle.eval.baselines import run_baselines
 from aisle.eval.evaluate import evaluate
@@ -27,18 +28,19 @@ ENCODER = "encoder"
 def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     """Write `runs/<model>.parquet`, `runs/<model>.json` (settings, seconds), `report.json` and `report.html`.
 
-    Runs that a killed try has finished are taken as they are.
+    What the earlier stages were made with is taken from their manifests: `settings` may be those of another
+    call. Runs that a killed try has finished are taken as they are.
     """
     prepared = Prepared(folders.inputs["prepare"])
+    stages = dict(_manifests(folders))
+    used = _used(stages, settings)
     runs = Runs(folders.out / "runs", prepared.truth(PART).select("user_id").unique())
     runs.make(OURS, lambda: pl.read_parquet(folders.inputs["candidates"] / "candidates.parquet"))
-    _run_baselines(runs, prepared, settings)
-    runs.make(ENCODER, lambda: _encoder_run(prepared, settings))
-    stages = dict(_manifests(folders))
+    _run_baselines(runs, prepared, settings, TextSettings.model_validate(used["data"]["text"]), _k(used))
     report = evaluate(
         prepared.truth(PART),
-        {name: runs.read(name) for name in runs.names()},
-        protocol=_protocol(prepared, settings, stages["prepare"]),
+        runs,
+        protocol=_protocol(prepared, stages["prepare"], used),
         catalogue=prepared.item_ids,
         popularity=_popularity(prepared),
         settings=settings.evaluate,
@@ -48,7 +50,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         counts=_json(prepared.counts),
         timings={name: manifest.seconds for name, manifest in stages.items()} | runs.seconds(),
         peak_memory={name: manifest.peak_memory for name, manifest in stages.items()} | {"evaluate": peak()},
-        settings={"run": settings.model_dump(mode="json"), "baselines": runs.settings()},
+        settings={"run": used, "baselines": runs.settings()},
         versions=stages["candidates"].versions,
         learning_curve=_curve(folders.inputs["train"] / "curve.jsonl"),
     )
@@ -56,8 +58,10 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     return report
 
 
-class Runs:
-    """Runs in a folder, each whole or not there.
+class Runs(Mapping[str, pl.DataFrame]):
+    """Runs in a folder by model, each whole or not there; ours first, then the others by name.
+
+    A run is read when it is asked for and not kept.
 
     Args:
         folder: made if need be.
@@ -69,18 +73,27 @@ class Runs:
         self._users = users
         folder.mkdir(parents=True, exist_ok=True)
 
-    def names(self) -> list[str]:
-        """Models with a whole run: ours, then the others by name."""
-        return sorted(
-            (path.stem for path in self.folder.glob("*.json")), key=lambda name: (name != OURS, name)
-        )
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / f"{name}.parquet")
 
-    def make(self, name: str, run: Callable[[], pl.DataFrame]) -> None:
-        """Keep what `run` returns, unless a run of that name is there."""
-        if name not in self.names():
+    def __iter__(self) -> Iterator[str]:
+        names = (path.stem for path in self.folder.glob("*.json"))
+        return iter(sorted(names, key=lambda name: (name != OURS, name)))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(iter(self))
+
+    def make(
+        self, name: str, run: Callable[[], pl.DataFrame], settings: Mapping[str, object] | None = None
+    ) -> None:
+        """Keep what `run` returns and the settings it was made with, unless a run of that name is there."""
+        if name not in self:
             started = time.monotonic()
             found = run()
-            self.keep(name, found, {}, time.monotonic() - started)
+            self.keep(name, found, settings or {}, time.monotonic() - started)
 
     def keep(self, name: str, run: pl.DataFrame, settings: Mapping[str, object], seconds: float) -> None:
         """Write a run, then the settings that it was made with: the mark that it is whole."""
@@ -89,46 +102,47 @@ class Runs:
         about = {"settings": dict(settings), "seconds": round(seconds, 3)}
         write_whole(self.folder / f"{name}.json", json.dumps(about, indent=1) + "\n")
 
-    def read(self, name: str) -> pl.DataFrame:
-        """The run of a model."""
-        return pl.read_parquet(self.folder / f"{name}.parquet")
-
     def seconds(self) -> dict[str, float]:
         """Seconds that each model's run took."""
-        return {name: self._about(name)["seconds"] for name in self.names() if name != OURS}
+        return {name: self._about(name)["seconds"] for name in self if name != OURS}
 
     def settings(self) -> dict[str, JsonValue]:
         """Settings that each model's run was made with, where it chose any."""
-        chosen = {name: self._about(name)["settings"] for name in self.names()}
+        chosen = {name: self._about(name)["settings"] for name in self}
         return {name: settings for name, settings in chosen.items() if settings}
 
     def _about(self, name: str) -> dict[str, Any]:
         return dict(json.loads((self.folder / f"{name}.json").read_text()))
 
 
-def _run_baselines(runs: Runs, prepared: Prepared, settings: Settings) -> None:
-    from aisle.retriever.texts import item_texts
-
+def _run_baselines(runs: Runs, prepared: Prepared, settings: Settings, text: TextSettings, k: int) -> None:
+    """Make the baselines that are not there yet: lists of `k`, and texts of items as our model had them."""
     wanted = settings.evaluate.baselines
-    missing = tuple(name for name in wanted.names if name not in runs.names())
-    if not missing:
-        return
-    texts = item_texts(prepared, settings.data.text, *BEFORE[PART])
+    missing = tuple(name for name in wanted.names if name not in runs)
     for baseline in run_baselines(
         prepared,
-        texts,
+        lambda part: _texts(prepared, text, part),
         wanted.model_copy(update={"names": missing}),
         part=PART,
-        k=settings.candidates.k,
+        k=k,
         seed=settings.seed,
     ):
         runs.keep(baseline.name, baseline.run, baseline.settings, baseline.seconds)
+    if ENCODER in missing:
+        from aisle.retriever.candidates import encoder_run
+
+        runs.make(
+            ENCODER,
+            lambda: encoder_run(prepared, text, settings.retriever, part=PART, k=k),
+            {"model": settings.retriever.encoder.model},
+        )
 
 
-def _encoder_run(prepared: Prepared, settings: Settings) -> pl.DataFrame:
-    from aisle.retriever.candidates import encoder_run
+def _texts(prepared: Prepared, settings: TextSettings, part: Part) -> list[str]:
+    """Texts of the items, with the reviews that were written before `part`."""
+    from aisle.retriever.texts import item_texts
 
-    return encoder_run(prepared, settings.data.text, settings.retriever, part=PART, k=settings.candidates.k)
+    return item_texts(prepared, settings, *BEFORE[part])
 
 
 def _manifests(folders: Folders) -> Iterator[tuple[str, Manifest]]:
@@ -138,10 +152,33 @@ def _manifests(folders: Folders) -> Iterator[tuple[str, Manifest]]:
             yield name, manifest
 
 
-def _protocol(prepared: Prepared, settings: Settings, origin: Manifest) -> dict[str, JsonValue]:
+def _used(stages: Mapping[str, Manifest], settings: Settings) -> dict[str, Any]:
+    """The settings that each stage was made with, in the form of `Settings`; `settings` says how to evaluate.
+
+    The seed is that of the training. A mapping of columns is an input, not a setting that bears on a stage.
+    """
+    prepare, train, index, candidates = (
+        stages[name].settings for name in ("prepare", "train", "index", "candidates")
+    )
+    return {
+        "seed": stages["train"].seed,
+        "data": {**prepare["data"], "text": train["text"]},
+        "retriever": train["retriever"],
+        "index": index["index"],
+        "candidates": candidates["candidates"],
+        "evaluate": settings.evaluate.model_dump(mode="json"),
+    }
+
+
+def _k(used: Mapping[str, Any]) -> int:
+    """Length of the lists of candidates."""
+    return int(used["candidates"]["k"])
+
+
+def _protocol(prepared: Prepared, origin: Manifest, used: Mapping[str, Any]) -> dict[str, JsonValue]:
     """What was decided before any run was made."""
     counts = _json(prepared.counts)
-    cleaning = settings.data.clean
+    cleaning = used["data"]["clean"]
     return {
         "dataset": str(origin.settings["dataset"]),
         "content": origin.inputs["data"],
@@ -150,12 +187,9 @@ def _protocol(prepared: Prepared, settings: Settings, origin: Manifest) -> dict[
         "part": PART,
         "target_kinds": counts["target_kinds"],
         "masking": {"seen": counts["seen_kinds"]},
-        "filter": {
-            "min_user_events": cleaning.min_user_events,
-            "min_item_events": cleaning.min_item_events,
-        },
+        "filter": {name: cleaning[name] for name in ("min_user_events", "min_item_events")},
         "candidates": "all items",
-        "longest_list": settings.candidates.k,
+        "longest_list": _k(used),
     }
 
 

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import polars as pl
@@ -12,13 +12,15 @@ import pytest
 from aisle.data.errors import InputError
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
-from aisle.data.prepared import Prepared
+from aisle.data.prepared import Part, Prepared
 from aisle.data.schema import EVENTS, ITEMS
 from aisle.eval.baselines import Baseline, run_baselines
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.run import SCORERS
+from aisle.eval.baselines.search import search
 from aisle.eval.baselines.settings import BaselineSettings, Name
+from aisle.eval.baselines.text_search import TextSearch
 from aisle.eval.judged import judge
 from aisle.eval.metrics.ndcg import ndcg
 from aisle.eval.runs import check_truth
@@ -88,7 +90,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def answers(world: Prepared, k: int = 3, seed: int = 0, **changed: Any) -> dict[str, Baseline]:
     settings = SMALL.model_copy(update=changed)
-    return {each.name: each for each in run_baselines(world, TEXTS, settings, part="test", k=k, seed=seed)}
+    found = run_baselines(world, lambda part: TEXTS, settings, part="test", k=k, seed=seed)
+    return {each.name: each for each in found}
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +187,7 @@ def test_a_grid_is_searched(world: Prepared) -> None:
     settings = answers(world, names=("als",))["als"].settings
     assert settings["alpha"] in (10, 40)
     assert settings["points tried"] == 2
+    assert (settings["passes"], settings["settled"]) in {(1, True), (2, True)}
     assert settings["tuning users"] == USERS
     assert 0 < float(str(settings["validation ndcg@10"])) <= 1
 
@@ -197,7 +201,7 @@ def test_the_point_that_validates_best_is_taken(world: Prepared) -> None:
         one = {"recent_popularity": {"half_life": (half_life,)}}
         alone = run_baselines(
             world,
-            TEXTS,
+            lambda part: TEXTS,
             BaselineSettings.model_validate(one | {"names": ("recent_popularity",)}),
             part="validation",
             k=10,
@@ -210,6 +214,56 @@ def test_the_point_that_validates_best_is_taken(world: Prepared) -> None:
     chosen = best["recent_popularity"].settings
     assert chosen["half_life"] == max(tried, key=tried.__getitem__)
     assert chosen["validation ndcg@10"] == pytest.approx(max(tried.values()), abs=1e-12)
+
+
+def test_tuning_reads_the_texts_of_the_past_of_validation_alone(world: Prepared) -> None:
+    """A review in a text of the test's past names the item that validation asks for."""
+    answers_in_texts = [f"{text} {text}" for text in TEXTS]
+    asked: list[Part] = []
+
+    def texts(part: Part) -> list[str]:
+        asked.append(part)
+        return TEXTS if part == "validation" else answers_in_texts
+
+    class Reader(TextSearch):
+        read: ClassVar[list[list[str]]] = []
+
+        def fit(self, past: Past, *, seed: int, threads: int) -> Self:
+            self.read.append(list(past.texts))
+            return super().fit(past, seed=seed, threads=threads)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SCORERS, "bm25", Reader)
+        settings = SMALL.model_copy(update={"names": ("bm25", "bm25")})
+        list(run_baselines(world, texts, settings, part="test", k=3, seed=0))
+    *tuned, last = Reader.read[: len(Reader.read) // 2]
+    assert len(tuned) > 1
+    assert all(read == TEXTS for read in tuned)
+    assert last == answers_in_texts
+    assert asked == ["validation", "test"]
+
+
+def test_the_encoder_is_left_to_the_caller(world: Prepared) -> None:
+    assert "encoder" in BaselineSettings().names
+    assert list(answers(world, names=("encoder", "popularity"))) == ["popularity"]
+
+
+def test_axes_are_passed_over_until_nothing_changes() -> None:
+    """y pays only once x is 2, and x = 3 only once y is 1: one pass stops short of both."""
+    values = {(0, 0): 0, (2, 0): 1, (2, 1): 2, (3, 1): 3}
+    axes = {"x": (0, 2, 3), "y": (0, 1)}
+    tried = []
+
+    def value(point: dict[str, int]) -> float:
+        tried.append((point["x"], point["y"]))
+        return values.get(tried[-1], -1)
+
+    once = search(axes, value, passes=1)
+    assert (once.point, once.passes, once.settled) == ({"x": 2, "y": 1}, 1, False)
+    tried.clear()
+    found = search(axes, value, passes=5)
+    assert (found.point, found.value, found.passes, found.settled) == ({"x": 3, "y": 1}, 3, 3, True)
+    assert len(tried) == len(set(tried)) == found.tried == 6
 
 
 def test_only_a_sample_of_users_is_tuned_on(world: Prepared) -> None:
@@ -266,9 +320,9 @@ def test_an_empty_past_gives_the_popularity_list_of_nothing(tmp_path: Path, name
 
 def test_wrong_input_is_refused(world: Prepared) -> None:
     with pytest.raises(InputError, match="one text for each of 16 items"):
-        list(run_baselines(world, TEXTS[1:], SMALL, part="test", k=3, seed=0))
+        list(run_baselines(world, lambda part: TEXTS[1:], SMALL, part="test", k=3, seed=0))
     with pytest.raises(InputError, match="a part with a past"):
-        list(run_baselines(world, TEXTS, SMALL, part="train", k=3, seed=0))
+        list(run_baselines(world, lambda part: TEXTS, SMALL, part="train", k=3, seed=0))
 
 
 def test_ties_are_broken_by_item_row(world: Prepared) -> None:

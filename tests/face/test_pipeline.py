@@ -1,9 +1,11 @@
 """The whole job on a tiny shop: what it leaves, what it keeps, and that a seed decides everything."""
 
+import gc
 import json
 import random
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +17,11 @@ from typer.testing import CliRunner
 from aisle import pipeline
 from aisle.cli import app
 from aisle.data.prepared import Prepared
+from aisle.eval.evaluate import evaluate
 from aisle.eval.report import Report
 from aisle.evaluation import Runs, evaluate_candidates
 from aisle.lock import locked
+from aisle.retriever import locate
 from aisle.settings import Settings, load_settings
 from aisle.stages import Folders, Stage, Workshop, whole_folder
 
@@ -30,7 +34,7 @@ SMALL = (
     "evaluate.k=[5, 10]",
     "evaluate.resamples=100",
     "evaluate.permutations=200",
-    "evaluate.baselines.names=['popularity', 'bm25']",
+    "evaluate.baselines.names=['popularity', 'bm25', 'encoder']",
 )
 
 
@@ -93,7 +97,7 @@ def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
     assert report.counts["catalogue"] == 12
     assert report.protocol["dataset"] == "shop"
     assert report.protocol["part"] == "test"
-    assert report.settings["run"] == settings().model_dump(mode="json")
+    assert report.settings["run"] == settings().model_dump(mode="json", exclude={"data": {"mapping"}})
     assert report.versions["torch"].startswith("2.")
 
 
@@ -165,6 +169,47 @@ def test_a_killed_evaluation_keeps_its_finished_runs(out: Path, tmp_path: Path) 
     assert report.settings["baselines"]["popularity"] == {"kept": True}
     assert pl.read_parquet(tmp_path / "runs" / "popularity.parquet")["item_id"].unique().to_list() == ["i0"]
     assert len(pl.read_parquet(tmp_path / "runs" / "bm25.parquet")) > 0
+
+
+def test_the_report_says_what_the_stages_were_made_with(out: Path, tmp_path: Path) -> None:
+    """Another call's settings for cleaning, training and candidates have no part in an evaluation."""
+    inputs = {name: whole_folder(out, name) for name in ("prepare", "train", "index", "candidates")}
+    later = ("data.clean.min_user_events=3", "retriever.dim=32", "candidates.k=7", "seed=5")
+    report = evaluate_candidates(Folders(tmp_path, tmp_path, inputs), settings(*later))
+    assert report.settings["run"] == settings().model_dump(mode="json", exclude={"data": {"mapping"}})
+    assert report.protocol == Report.read(out / "evaluate").protocol
+    assert {counts.longest for counts in report.runs.values()} == {5}
+
+
+def test_no_weights_are_needed_without_the_encoder(
+    shop: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_weights(model: str) -> Path:
+        raise AssertionError(model)
+
+    monkeypatch.setattr(locate, "locate", no_weights)
+    weightless = settings("retriever.item_text=false", "evaluate.baselines.names=['popularity']")
+    done = pipeline.run(shop, tmp_path, weightless)
+    assert set(Report.read(done["evaluate"].folder).models) == {"two_tower", "popularity"}
+
+
+def test_one_run_at_a_time_is_in_memory(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[weakref.ref[pl.DataFrame]] = []
+    most = 0
+
+    def read(runs: Runs, name: str) -> pl.DataFrame:
+        nonlocal most
+        gc.collect()
+        found = pl.read_parquet(runs.folder / f"{name}.parquet")
+        alive.append(weakref.ref(found))
+        most = max(most, sum(one() is not None for one in alive))
+        return found
+
+    monkeypatch.setattr(Runs, "__getitem__", read)
+    truth = Prepared(out / "prepare").truth("test")
+    evaluate(truth, Runs(out / "evaluate" / "runs", truth), settings=settings().evaluate)
+    assert len(alive) == 4
+    assert most == 1
 
 
 def test_stages_are_brought_up_to_date_in_order(tmp_path: Path) -> None:
