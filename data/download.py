@@ -7,6 +7,7 @@ address, validators, length and checksums) and `NAME.lock`.
 import errno
 import gzip
 import hashlib
+import logging
 import os
 import shutil
 import time
@@ -21,6 +22,8 @@ from aisle.data.errors import InputError
 from aisle.data.exclusive import exclusive
 from aisle.data.progress import meter
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 6
 """Tries without a byte gained before giving up."""
 
@@ -30,10 +33,15 @@ BACKOFF = 1.0
 LONGEST_WAIT = 60.0
 """Seconds between two tries at most, whatever the server asks for."""
 
+UNREACHED = 5.0
+"""Seconds after which a server that has not once been reached is given up, and for one connection at most."""
+
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 """Statuses that may be gone on the next try."""
 
-BLOCK = 1 << 20
+NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+"""Failures before there is a server to talk to."""
+
 MIB = 1 << 20
 
 
@@ -67,7 +75,8 @@ def download(url: str, target: Path, *, sha256: str | None = None) -> Path:
     """Download `url` to `target`.
 
     A download that was cut goes on where it stopped, if the file on the server is still the same. Failures
-    that may pass are tried again, `ATTEMPTS` times without a byte gained. Two processes that want one file
+    that may pass are tried again with a warning, `ATTEMPTS` times without a byte gained; a server that was
+    never reached only for `UNREACHED` seconds. Two processes that want one file
     download it once; the lock goes with the process that holds it.
 
     Args:
@@ -123,8 +132,10 @@ def _is_there(target: Path, note_path: Path, url: str, sha256: str | None) -> bo
 
 def _receive(url: str, part: Path, note_path: Path) -> None:
     """Bring `part` to its full length."""
-    failures = 0
-    with httpx.Client(follow_redirects=True, timeout=30.0, headers={"Accept-Encoding": "identity"}) as client:
+    failures, reached, started = 0, False, time.monotonic()
+    timeout = httpx.Timeout(30.0, connect=UNREACHED)
+    headers = {"Accept-Encoding": "identity"}
+    with httpx.Client(follow_redirects=True, timeout=timeout, headers=headers) as client:
         while True:
             before = _length(part)
             try:
@@ -133,16 +144,25 @@ def _receive(url: str, part: Path, note_path: Path) -> None:
             except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
                 raise InputError("an http address", f"{url}: {error}", "check the address") from None
             except (httpx.TransportError, PassingError) as error:
+                reason = str(error) if isinstance(error, PassingError) else f"{type(error).__name__}: {error}"
+                reached = reached or not isinstance(error, NO_CONNECTION)
                 failures = 1 if _length(part) > before else failures + 1
-                if failures == ATTEMPTS:
+                wait = _wait(failures, error)
+                late = not reached and time.monotonic() - started + wait > UNREACHED
+                if failures == ATTEMPTS or late:
                     raise InputError(
                         f"an answer from {httpx.URL(url).host}",
-                        f"{type(error).__name__}: {error}",
+                        reason,
                         "check the network (and the proxy), then run it again: it goes on where it stopped",
                     ) from None
-                asked = error.wait if isinstance(error, PassingError) else None
-                wait = BACKOFF * 2 ** (failures - 1) if asked is None else asked
-                time.sleep(min(wait, LONGEST_WAIT))
+                log.warning("%s: %s; trying again in %g s", _name(part), reason, wait)
+                time.sleep(wait)
+
+
+def _wait(failures: int, error: Exception) -> float:
+    """Seconds before the next try: what the server asks for, else longer after each of the `failures`."""
+    asked = error.wait if isinstance(error, PassingError) else None
+    return min(BACKOFF * 2 ** (failures - 1) if asked is None else asked, LONGEST_WAIT)
 
 
 def _one_try(client: httpx.Client, url: str, part: Path, note_path: Path) -> None:
@@ -201,8 +221,8 @@ def _save(answer: httpx.Response, part: Path, have: int, size: int | None) -> No
     free = shutil.disk_usage(part.parent).free
     if size is not None and size - have > free:
         raise OSError(errno.ENOSPC, f"{(size - have) / MIB:,.0f} MiB to come, {free / MIB:,.0f} MiB free")
-    name, total = part.name.removesuffix(".part"), None if size is None else size / MIB
-    with part.open("ab") as file, meter(f"fetching {name}, MiB", total) as progress:
+    total = None if size is None else size / MIB
+    with part.open("ab") as file, meter(f"fetching {_name(part)}, MiB", total) as progress:
         progress.advance(have / MIB)
         for block in answer.iter_raw():
             file.write(block)
@@ -232,7 +252,7 @@ def _check(part: Path, note_path: Path, sha256: str | None) -> None:
     if note.url.endswith(".gz"):
         try:
             with gzip.open(part) as stream:
-                while stream.read(16 * BLOCK):
+                while stream.read(16 * MIB):
                     pass
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             part.unlink()
@@ -258,6 +278,11 @@ def _write_note(path: Path, note: Note) -> None:
 
 def _length(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
+
+
+def _name(part: Path) -> str:
+    """The file that `part` becomes."""
+    return part.name.removesuffix(".part")
 
 
 def _content_range(answer: httpx.Response) -> tuple[int, int | None]:

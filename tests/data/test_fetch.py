@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,9 @@ from collections import Counter, namedtuple
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from aisle.data import download as module
@@ -38,6 +41,7 @@ class Server(ThreadingHTTPServer):
         self.etag: str | None = '"one"'
         self.cuts: list[int] = []  # bytes after which to hang up, one an answer
         self.statuses: list[int] = []  # statuses to answer instead, one an answer
+        self.refusal: dict[str, str] = {}  # headers of these answers
         self.extra: dict[str, str] = {}
         self.pause = 0.0
         self.ignores_if_range = False
@@ -62,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         site.ranges.append(asked)
         time.sleep(site.pause)
         if site.statuses:
-            return self.refuse(site.statuses.pop(0))
+            return self.refuse(site.statuses.pop(0), site.refusal)
         if self.path not in site.files:
             return self.refuse(404)
         content, start = site.files[self.path], 0
@@ -198,6 +202,33 @@ def test_passing_trouble_is_tried_again(server: Server, tmp_path: Path) -> None:
     assert server.gets["/file.gz"] == 3 + 1
 
 
+def test_each_retry_is_said_with_its_reason_and_its_wait(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", waits.append)
+    monkeypatch.setattr(module, "BACKOFF", 1.0)
+    server.statuses, server.cuts = [503, 500], [100_000]
+    assert download(server.url + "/file.gz", tmp_path / "file.gz").read_bytes() == CONTENT
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    said = [record.getMessage() for record in caplog.records]
+    assert said[:2] == [
+        f"file.gz: status {status} from {server.url}/file.gz; trying again in {wait} s"
+        for status, wait in ((503, 1), (500, 2))
+    ]
+    assert said[2].startswith("file.gz: RemoteProtocolError: peer closed connection")
+    assert said[2].endswith("; trying again in 1 s")
+    assert [wait for wait in waits if wait >= 1] == [1, 2, 1]
+
+
+def test_the_server_may_ask_for_a_wait(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.statuses, server.refusal = [429], {"Retry-After": "0"}
+    download(server.url + "/file.gz", tmp_path / "file.gz")
+    assert caplog.messages == [f"file.gz: status 429 from {server.url}/file.gz; trying again in 0 s"]
+
+
 def test_lasting_trouble_is_given_up(server: Server, tmp_path: Path) -> None:
     server.statuses = [503] * 99
     with pytest.raises(InputError, match="503"):
@@ -212,10 +243,45 @@ def test_a_missing_file_is_said_at_once(server: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "none.gz").exists()
 
 
-def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BACKOFF", 0.001)
-    with pytest.raises(InputError, match="check the network"):
-        download("http://127.0.0.1:9/file.gz", tmp_path / "file.gz")
+@pytest.fixture
+def closed_port() -> str:
+    """Address of a port where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_a_server_that_is_not_there_is_soon_given_up(
+    closed_port: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(InputError, match="check the network") as caught:
+        download(closed_port + "/file.gz", tmp_path / "file.gz")
+    assert 1 + 2 <= time.monotonic() - started < module.UNREACHED
+    assert "ConnectError" in caught.value.found
+    assert len(caplog.messages) == 2
+    for message, wait in zip(caplog.messages, (1, 2), strict=True):
+        assert message.startswith("file.gz: ConnectError: ")
+        assert message.endswith(f"; trying again in {wait} s")
+
+
+def test_a_server_that_was_reached_once_is_waited_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [module.PassingError("status 503"), *[httpx.ConnectError("refused")] * 3]
+    really_try = module._one_try
+
+    def one_try(*arguments: Any) -> None:
+        if failures:
+            raise failures.pop(0)
+        really_try(*arguments)
+
+    waits: list[float] = []
+    monkeypatch.setattr(module, "_one_try", one_try)
+    monkeypatch.setattr(module, "BACKOFF", 1.0)
+    monkeypatch.setattr(module.time, "sleep", waits.append)
+    assert download(server.url + "/file.gz", tmp_path / "file.gz").read_bytes() == CONTENT
+    assert [wait for wait in waits if wait >= 1] == [1, 2, 4, 8]  # longer than `UNREACHED`
 
 
 def test_an_address_that_is_none(tmp_path: Path) -> None:
