@@ -38,6 +38,8 @@ def chosen(folder: Path) -> dict[str, list[tuple[str, str]]]:
         ("x.inter", "user_id:token\titem_id:token\n1\t2\n", [("recbole:recbole", "events")]),
         ("x.item", "item_id:token\ttitle:token_seq\n1\t2\n", [("recbole:recbole", "items")]),
         ("e.csv", "user_id,item_id,rating,timestamp\n1,2,3,4\n", [("interactions:csv", "events")]),
+        ("e.csv", "user_id,item_id,timestamp\n1,2,3\n", [("interactions:csv", "events")]),
+        ("e.csv", "user_id,item_id,kind,timestamp\n1,2,view,3\n", [("canonical:csv", "events")]),
         ("e.tsv", "user_id\titem_id\tkind\ttimestamp\n1\t2\tview\t4\n", [("canonical:tsv", "events")]),
         (
             "d.csv",
