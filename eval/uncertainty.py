@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from aisle.data.progress import meter
 from aisle.eval.judged import UserScores
 
 Floats = NDArray[np.float64]
@@ -61,10 +62,12 @@ def flipped_sums(scores: Floats, *, permutations: int, seed: int) -> Floats:
     n_users, total = len(scores), scores.sum(axis=0)
     rows = max(1, BLOCK // n_users)
     sums = []
-    for start in range(0, permutations, rows):
-        size = min(rows, permutations - start)
-        flips = generator.integers(2, size=(size, n_users), dtype=np.int8)
-        sums.append(total - 2 * (flips.astype(np.float64) @ scores))
+    with meter("testing", permutations) as done:
+        for start in range(0, permutations, rows):
+            size = min(rows, permutations - start)
+            flips = generator.integers(2, size=(size, n_users), dtype=np.int8)
+            sums.append(total - 2 * (flips.astype(np.float64) @ scores))
+            done.advance(size)
     return np.concatenate(sums)
 
 
