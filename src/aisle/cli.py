@@ -177,7 +177,9 @@ def evaluate(
     from aisle.data.errors import InputError
 
     if out is None or truth is not None or items is not None:
-        raise InputError("--out alone, or --run and --truth", "neither", "see `aisle evaluate --help`")
+        given = "--truth" if truth is not None else "--items" if items is not None else None
+        found = f"{given} without --run" if given else "neither"
+        raise InputError("--out alone, or --run and --truth", found, "see `aisle evaluate --help`")
     from aisle import pipeline
 
     done = pipeline.evaluate(out, settings, redo=redo)

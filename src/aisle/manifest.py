@@ -1,6 +1,7 @@
 """What a stage's folder says about itself: where it comes from, and the checksum of every file."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +67,28 @@ class Manifest(BaseModel):
         return manifest if manifest.seal == manifest._checksum else None
 
     def damage(self, folder: Path) -> str | None:
-        """What is wrong with the files of `folder`, by size and checksum; None where nothing is."""
-        present = set(_files(folder))
-        for name in sorted(present ^ set(self.files)):
-            return f"{name} is {'not listed' if name in present else 'missing'}"
+        """What is wrong with the files of `folder`, by size and checksum; None where nothing is.
+
+        Files that are not listed are no damage (:meth:`unlisted`).
+        """
         for name, entry in self.files.items():
-            if (size := (folder / name).stat().st_size) != entry.size:
+            path = folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if (size := path.stat().st_size) != entry.size:
                 return f"{name} has {size:,} bytes instead of {entry.size:,}"
-        found = checksums(folder)
+        found = checksums(folder, list(self.files))
         return next((f"{name} has changed" for name in found if found[name] != self.files[name]), None)
 
+    def unlisted(self, folder: Path) -> list[str]:
+        """Files of `folder` that aisle did not write there: somebody's notes, or what a file manager left."""
+        return [name for name in _files(folder) if name not in self.files]
 
-def checksums(folder: Path) -> dict[str, FileEntry]:
-    """Size and SHA-256 of every file below `folder`, by path, sorted; the manifest itself is left out."""
+
+def checksums(folder: Path, names: Sequence[str] | None = None) -> dict[str, FileEntry]:
+    """Size and SHA-256 of files below `folder`, by path: of `names`, or of all but the manifest, sorted."""
     entries = {}
-    names = _files(folder)
+    names = _files(folder) if names is None else names
     with meter(f"checking {folder.name}", sum((folder / name).stat().st_size for name in names)) as counter:
         for name in names:
             path = folder / name

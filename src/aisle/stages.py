@@ -5,10 +5,13 @@ to the disk, `manifest.json` is written last, and the folder takes the place of 
 
 1. the whole folder and the old one swap names (Linux), or the old one is moved to `.partial/<stage>.old` and
    then the whole one to its place;
-2. what was displaced, and what unfinished runs with other settings left, is removed.
+2. what was displaced, and what unfinished runs with other settings left, is removed. Files in the displaced
+   folder that aisle did not write move into the new one.
 
 Killed between any two steps, `<out>/<stage>/` is whole, old or new, or (without the one-step swap) the old
 one is at `.partial/<stage>.old`; `whole_folder` looks there too, and the next run goes on from what it finds.
+A stage that is done again although nothing changed (`redo`) notes in `.partial/<stage>-<fingerprint>.redo`
+which folder it replaces: until that one is displaced, the next run goes on with the redo, asked to or not.
 
 The fingerprint covers the content of the inputs, the settings that bear on the stage, the seed and aisle's
 version: a nightly job repeats exactly what new data, new settings or an upgrade make necessary. It does not
@@ -32,7 +35,7 @@ from aisle import memory
 from aisle.data.errors import InputError
 from aisle.durable import exchange, move, remove, sync_tree
 from aisle.manifest import Manifest, checksums
-from aisle.provenance import digest_of, source_digest, versions
+from aisle.provenance import digest_of, file_sha256, source_digest, versions
 
 LOG = logging.getLogger(__name__)
 
@@ -134,13 +137,16 @@ class Workshop:
         folder = self.out / stage.name
         partial = self._partial / f"{stage.name}-{fingerprint[:12]}"
         self._refuse_foreign(folder)
-        kept = None if redo else self._kept(stage, fingerprint)
+        going_on = self._redo_of(partial) == _manifest_digest(folder)
+        kept = None if redo or going_on else self._kept(stage, fingerprint)
         if kept is not None:
             self._sweep(stage.name, f"{partial.name}*")
             return Done(folder, kept, "unchanged")
-        manifest = None if redo else self._finished(partial)
+        if redo and not going_on:
+            self._begin_redo(stage.name, partial)
+        manifest = self._finished(partial)
         if manifest is None:
-            if redo or (partial / "manifest.json").exists():
+            if (partial / "manifest.json").exists():
                 self._discard(stage.name, partial)
             manifest = self._work(stage, partial, fingerprint, inputs)
         self._put_in_place(partial, folder)
@@ -161,6 +167,7 @@ class Workshop:
             again = f"run `aisle {name}` (or `aisle run`) again"
             if manifest is None:
                 raise InputError(f"the result of `aisle {name}`", f"a damaged manifest in {folder}", again)
+            self._warn_of_unlisted(name, manifest)
             if damage := manifest.damage(folder):
                 raise InputError(f"the files that `aisle {name}` wrote", f"{folder}: {damage}", again)
             self._checked[name] = manifest
@@ -188,14 +195,34 @@ class Workshop:
         if stage.name not in self._checked and (damage := manifest.damage(folder)):
             LOG.warning("%s: %s since it was written; doing the stage again", stage.name, damage)
             return None
+        if stage.name not in self._checked:
+            self._warn_of_unlisted(stage.name, manifest)
         if manifest.code != source_digest(stage.components):
             LOG.warning("%s: kept from other source code; --redo does it again", stage.name)
         self._checked[stage.name] = manifest
         return manifest
 
+    def _warn_of_unlisted(self, name: str, manifest: Manifest) -> None:
+        if unlisted := manifest.unlisted(whole_folder(self.out, name)):
+            LOG.warning("%s: not written by aisle, and left where it is: %s", name, ", ".join(unlisted))
+
+    def _begin_redo(self, name: str, partial: Path) -> None:
+        """Forget earlier tries, and note which folder is going to be replaced."""
+        for left in (partial, _scratch(partial)):
+            self._discard(name, left)
+        self._partial.mkdir(exist_ok=True)
+        _redo_note(partial).write_text(_manifest_digest(self.out / name))
+
+    def _redo_of(self, partial: Path) -> str | None:
+        """Digest of the manifest that an unfinished redo is going to replace; None where there is none."""
+        try:
+            return _redo_note(partial).read_text()
+        except FileNotFoundError:
+            return None
+
     def _work(self, stage: Stage, partial: Path, fingerprint: str, inputs: dict[str, str]) -> Manifest:
-        scratch = partial.with_name(f"{partial.name}.work")
-        resumed = partial.exists() and any(partial.iterdir())
+        scratch = _scratch(partial)
+        resumed = any(place.exists() and any(place.iterdir()) for place in (partial, scratch))
         for folder in (partial, scratch):
             folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
@@ -252,9 +279,27 @@ class Workshop:
     def _discard(self, name: str, path: Path) -> None:
         """Remove in two steps, so that no half of a folder is ever taken for an unfinished one."""
         if path.exists():
+            self._rescue(name, path)
             trash = self._partial / f"{name}.trash-{time.time_ns()}"
             path.rename(trash)
             remove(trash)
+
+    def _rescue(self, name: str, displaced: Path) -> None:
+        """Move what aisle did not write from a displaced folder into the stage's present one.
+
+        Where the displaced folder's manifest is damaged, files that the present one lacks are taken for such.
+        """
+        folder = self.out / name
+        present = Manifest.read(folder)
+        if present is None or not (displaced / "manifest.json").exists():
+            return
+        for file in (Manifest.read(displaced) or present).unlisted(displaced):
+            target = folder / file
+            while target.exists():
+                target = target.with_name(f"{target.name}.old")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (displaced / file).rename(target)
+            LOG.warning("%s: %s was not written by aisle; it is now %s", name, file, target)
 
     def _old(self, name: str) -> Path:
         return self._partial / f"{name}.old"
@@ -280,6 +325,22 @@ def whole_folder(out: Path, name: str) -> Path:
         f"no {out / name / 'manifest.json'}",
         f"run `aisle {name}` or `aisle run` first, with the same --out",
     )
+
+
+def _scratch(partial: Path) -> Path:
+    """Where the scratch files of an unfinished stage are."""
+    return partial.with_name(f"{partial.name}.work")
+
+
+def _redo_note(partial: Path) -> Path:
+    """Where it stands that an unfinished stage is a redo."""
+    return partial.with_name(f"{partial.name}.redo")
+
+
+def _manifest_digest(folder: Path) -> str:
+    """SHA-256 of a folder's manifest, readable or not; "" where there is none."""
+    path = folder / "manifest.json"
+    return file_sha256(path) if path.is_file() else ""
 
 
 def _fingerprint(stage: Stage, inputs: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Runs a small, cheap set of stages in a child process and kills it; commands come as JSON lines.
 
-A command: {"out": folder, "generation": text, "kill_at": n, "kill_after": seconds, "swap": bool}.
+A command: {"out": folder, "generation": text, "kill_at": n, "kill_after": seconds, "swap": bool,
+"redo": bool}.
 `kill_at` kills the child just before its n-th change to a file or folder below `out`, `kill_after` some time
 after its start. The answer is one line: "killed", "finished" or "failed".
 """
@@ -63,7 +64,7 @@ def child(command: dict) -> None:
     with locked(out):
         workshop = Workshop(out, swap=swap)
         for stage in stages(command["generation"]):
-            workshop.run(stage)
+            workshop.run(stage, redo=command["redo"])
 
 
 def answer(command: dict) -> str:

@@ -138,6 +138,14 @@ def test_a_misspelt_option_is_status_2() -> None:
     assert "--data" in result.stderr
 
 
+def test_a_truth_without_a_run_is_named() -> None:
+    for option in ("--truth", "--items"):
+        result = call("evaluate", option, "x.parquet")
+        assert result.exit_code == 2
+        assert f"found:    {option} without --run\n" in result.stderr
+    assert "found:    neither\n" in call("evaluate").stderr
+
+
 def test_settings_are_printed_with_the_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "\ndim = 64\n" in call("settings", "--set", "retriever.dim=64").stdout

@@ -30,11 +30,12 @@ def attempt() -> Iterator[Attempt]:
         kill_at: int | None = None,
         kill_after: float | None = None,
         swap: bool = True,
+        redo: bool = False,
     ) -> str:
         command = {"out": str(out), "generation": generation, "kill_at": kill_at, "kill_after": kill_after}
         assert world.stdin is not None
         assert world.stdout is not None
-        world.stdin.write(json.dumps(command | {"swap": swap}) + "\n")
+        world.stdin.write(json.dumps(command | {"swap": swap, "redo": redo}) + "\n")
         world.stdin.flush()
         return world.stdout.readline().strip()
 
@@ -88,6 +89,23 @@ def test_a_killed_first_run_continues(attempt: Attempt, tmp_path: Path) -> None:
         if outcome == "finished":
             return
     pytest.fail("the stages make more than 100 changes")
+
+
+@pytest.mark.parametrize("swap", [True, False], ids=["one-step swap", "two renames"])
+def test_a_killed_redo_is_finished_by_the_next_run(attempt: Attempt, tmp_path: Path, swap: bool) -> None:
+    """And somebody's note in the folder is there whenever the kill came."""
+    for number in range(1, 150):
+        out = tmp_path / str(number)
+        assert attempt(out, "same", swap=swap) == "finished"
+        (out / "first" / "note.txt").write_text("mine")
+        outcome = attempt(out, "same", kill_at=number, swap=swap, redo=True)
+        assert (generation(out, "first"), generation(out, "second")) == ("same", "same")
+        assert attempt(out, "same", swap=swap) == "finished"
+        assert (out / "first" / "note.txt").read_text() == "mine"
+        assert leftovers(out) == []
+        if outcome == "finished":
+            return
+    pytest.fail("the stages make more than 150 changes")
 
 
 @pytest.mark.parametrize("kills", [30, pytest.param(200, marks=pytest.mark.slow)])

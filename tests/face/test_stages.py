@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aisle.data.errors import InputError
+from aisle.durable import exchange
 from aisle.lock import locked
 from aisle.manifest import Manifest
 from aisle.provenance import files_digest
@@ -112,19 +113,85 @@ def test_a_manifest_with_a_flipped_bit_is_no_manifest_or_says_the_same(tmp_path:
     assert refused > 0.9 * len(range(0, 8 * len(content), 11)), "only white space may change"
 
 
-@pytest.mark.parametrize("spoil", ["missing", "longer", "added"])
+@pytest.mark.parametrize("spoil", ["missing", "longer"])
 def test_a_damaged_input_is_refused(tmp_path: Path, spoil: str) -> None:
     Workshop(tmp_path).run(Stage("make", Count()))
     value = tmp_path / "make" / "value.txt"
     actions: dict[str, Callable[[], object]] = {
         "missing": value.unlink,
         "longer": lambda: value.write_text("fine, and more"),
-        "added": lambda: value.with_name("new.txt").write_text(""),
     }
     actions[spoil]()
     with pytest.raises(InputError, match="run `aisle make`"):
         Workshop(tmp_path).run(Stage("read", copy, reads=("make",)))
     assert not (tmp_path / "read").exists()
+
+
+def test_a_note_beside_the_result_is_no_damage_and_outlives_every_redo(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = Count()
+    Workshop(tmp_path).run(Stage("make", work))
+    note = tmp_path / "make" / "deep" / "note.txt"
+    note.write_text("mine")
+    assert Workshop(tmp_path).run(Stage("make", work)).status == "unchanged"
+    assert "not written by aisle, and left where it is: deep/note.txt" in caplog.text
+    assert Workshop(tmp_path).run(Stage("read", copy, reads=("make",))).status == "ran"
+    for times, swap in ((2, exchange), (3, lambda first, second: False)):
+        Workshop(tmp_path, swap=swap).run(Stage("make", work), redo=True)
+        assert (work.times, note.read_text()) == (times, "mine")
+    Workshop(tmp_path).run(Stage("make", work, settings={"other": 1}))
+    assert note.read_text() == "mine"
+    assert not (tmp_path / ".partial").exists()
+
+
+def test_a_note_with_the_name_of_a_new_file_is_kept_beside_it(tmp_path: Path) -> None:
+    Workshop(tmp_path).run(Stage("make", Count(), settings={"a": 1}))
+    (tmp_path / "make" / "later.txt").write_text("mine")
+
+    def later(folders: Folders) -> None:
+        (folders.out / "later.txt").write_text("aisle's")
+
+    Workshop(tmp_path).run(Stage("make", later, settings={"a": 2}))
+    assert (tmp_path / "make" / "later.txt").read_text() == "aisle's"
+    assert (tmp_path / "make" / "later.txt.old").read_text() == "mine"
+
+
+@pytest.mark.parametrize("ask_again", [True, False])
+def test_a_killed_redo_continues(tmp_path: Path, ask_again: bool) -> None:
+    seen = []
+
+    def slow(folders: Folders) -> None:
+        seen.append(sorted(path.name for folder in (folders.out, folders.work) for path in folder.iterdir()))
+        (folders.out / "first.txt").write_text(str(len(seen)))
+        (folders.work / "scratch.txt").write_text("2")
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    Workshop(tmp_path).run(Stage("make", slow))
+    with pytest.raises(KeyboardInterrupt):
+        Workshop(tmp_path).run(Stage("make", slow), redo=True)
+    assert (tmp_path / "make" / "first.txt").read_text() == "1", "the old result until the new one is whole"
+    assert Workshop(tmp_path).run(Stage("make", slow), redo=ask_again).manifest.resumed
+    assert seen == [[], [], ["first.txt", "scratch.txt"]]
+    assert (tmp_path / "make" / "first.txt").read_text() == "3"
+    assert Workshop(tmp_path).run(Stage("make", slow)).status == "unchanged"
+    assert not (tmp_path / ".partial").exists()
+
+
+def test_a_redo_forgets_a_killed_try(tmp_path: Path) -> None:
+    seen = []
+
+    def slow(folders: Folders) -> None:
+        seen.append(sorted(path.name for folder in (folders.out, folders.work) for path in folder.iterdir()))
+        (folders.work / "scratch.txt").write_text("2")
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Workshop(tmp_path).run(Stage("make", slow))
+    Workshop(tmp_path).run(Stage("make", slow), redo=True)
+    assert seen == [[], []]
 
 
 def test_an_input_that_was_not_made_is_named(tmp_path: Path) -> None:
