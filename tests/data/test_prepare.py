@@ -255,6 +255,35 @@ def test_input_that_cannot_be_used_says_why(shop, says, tmp_path):
     assert not (tmp_path / "counts.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("split", "days", "says"),
+    [
+        (SplitSettings(strategy="time"), [0, 1, 1, 1], "4 target events at 2 moments"),
+        (SplitSettings(strategy="time", target_kinds=("review",)), [0, 1, 2], "only purchase"),
+        (SplitSettings(strategy="ratio"), [0, 1], "users with 2 at most"),
+        (SplitSettings(strategy="leave_one_out"), [0, 1], "users with 2 at most"),
+    ],
+)
+def test_a_split_that_leaves_a_part_without_targets_is_refused(split, days, says, tmp_path):
+    shop = shop_of([], [bought("a", f"i{n}", day) for n, day in enumerate(days)])
+    with pytest.raises(InputError) as error:
+        prepare_shop(shop, tmp_path, DataSettings(split=split))
+    assert says in error.value.found
+    assert not (tmp_path / "counts.json").exists()
+
+
+@pytest.mark.parametrize("strategy", ["time", "ratio", "leave_one_out"])
+@pytest.mark.parametrize(("test", "validation"), [(0.01, 0.98), (0.98, 0.01)])
+@pytest.mark.parametrize("days", [[0, 1] + [2] * 9, [0] * 9 + [1, 2], [0] + [1] * 9 + [2]])
+def test_every_part_has_targets_whatever_the_fractions(strategy, test, validation, days, tmp_path):
+    split = SplitSettings(strategy=strategy, test_fraction=test, validation_fraction=validation)
+    views = [bought("b", "v", day, kind="view") for day in range(5)]
+    shop = shop_of([], [bought("a", f"i{n}", day) for n, day in enumerate(days)] + views)
+    counts = prepare_shop(shop, tmp_path, DataSettings(split=split))
+    assert min(counts.parts[part].targets for part in PARTS) >= 1
+    assert all(len(Prepared(tmp_path).truth(part)) for part in PARTS)
+
+
 def test_one_user_is_enough(tmp_path):
     shop = shop_of([], [bought("a", f"i{n}", n) for n in range(3)])
     counts = prepare_shop(shop, tmp_path, BY_USER)
