@@ -42,6 +42,10 @@ TARGET_PREFERENCE: tuple[Kind, ...] = ("purchase", "review", "cart", "click", "v
 
 KIND = pl.Enum(list(KINDS))
 TIMESTAMP = pl.Datetime("us", "UTC")
+
+DAY = 24 * 60 * 60 * 10**6
+"""A day in the unit of `TIMESTAMP`, microseconds."""
+
 ATTRIBUTES = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))
 
 ITEMS = pl.Schema(

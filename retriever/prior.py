@@ -19,9 +19,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from aisle.data.history import Histories
-
-DAY = 86_400 * 1_000_000
-"""Microseconds of a day."""
+from aisle.data.schema import DAY
 
 HALF_LIVES: tuple[float, ...] = (7.0, 30.0, 90.0, 365.0)
 POPULARITY = (0.1, 0.25, 0.5, 0.75, 1.0)

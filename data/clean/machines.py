@@ -3,10 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from aisle.data.schema import DAY
 from aisle.data.settings import CleanSettings
-
-DAY = 86_400_000_000
-"""A day in microseconds."""
 
 
 def machine_events(

@@ -6,10 +6,8 @@ from typing import Self
 import numpy as np
 
 from aisle.data.ids import Rows
+from aisle.data.schema import DAY
 from aisle.eval.baselines.past import Past, Scores
-
-DAY = 24 * 60 * 60 * 10**6
-"""Microseconds."""
 
 
 @dataclass

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from aisle.data.clean.events import Keys, decide
 from aisle.data.clean.items import decide_items, item_keys, without_record
 from aisle.data.clean.kcore import ITEM_TOO_RARE, KEPT, USER_TOO_RARE, k_core
-from aisle.data.clean.machines import DAY, bursts
+from aisle.data.clean.machines import bursts
 from aisle.data.clean.repair import repair_events, repair_items
 from aisle.data.clean.text import repair, repair_attributes, repair_lists, repair_titles, unescape
-from aisle.data.schema import ATTRIBUTES, EVENTS, ITEMS
+from aisle.data.schema import ATTRIBUTES, DAY, EVENTS, ITEMS
 from aisle.data.settings import CleanSettings
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)

@@ -22,11 +22,12 @@ from scipy import sparse
 
 from aisle.data.history import Histories
 from aisle.data.ids import Ids
+from aisle.data.schema import DAY
 from aisle.eval.baselines import item_knn
 from aisle.eval.baselines.factors import Als
 from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past
-from aisle.eval.baselines.popularity import DAY, Popularity, RecentPopularity
+from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank, top_k
 from aisle.eval.baselines.search import search
 from aisle.eval.baselines.settings import AlsGrid, BaselineSettings, ItemKnnGrid

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aisle.data.history import Histories
-from aisle.retriever.prior import DAY, Prior, choose
+from aisle.data.schema import DAY
+from aisle.retriever.prior import Prior, choose
 
 
 def histories(items, days):
