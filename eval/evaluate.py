@@ -16,11 +16,12 @@ from aisle.data.ids import Ids
 from aisle.data.progress import track
 from aisle.eval.files import read_run, read_truth
 from aisle.eval.judged import Judged, Truth, judge
-from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure
+from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, parse
 from aisle.eval.protocol import describe
-from aisle.eval.report.schema import Comparison, Estimate, Method, Outcome, Report, RunCounts
+from aisle.eval.report.schema import Comparison, Estimate, Method, Outcome, Report, RunCounts, Slice
 from aisle.eval.runs import check_run, check_truth
 from aisle.eval.settings import EvaluateSettings
+from aisle.eval.slices import Known, slices
 from aisle.eval.uncertainty import Floats, bootstrap_means, flipped_sums, holm, interval, permutation_p
 
 
@@ -32,12 +33,14 @@ class Measured:
         estimates: by measure, in the order of the settings.
         scores: of the tested measures, float64 (n_users, n_tested).
         means: bootstrap means of the same, float64 (resamples, n_tested).
+        slices: the tested measures in each part of the truth that is reported apart.
     """
 
     estimates: dict[str, Estimate]
     counts: RunCounts
     scores: Floats
     means: Floats
+    slices: dict[str, dict[str, Estimate]]
 
 
 def evaluate(
@@ -47,6 +50,7 @@ def evaluate(
     protocol: Mapping[str, JsonValue] | None = None,
     catalogue: Ids | int | None = None,
     popularity: pl.DataFrame | None = None,
+    known: Known | None = None,
     settings: EvaluateSettings | None = None,
     seed: int = 0,
     ours: Collection[str] = (),
@@ -61,6 +65,7 @@ def evaluate(
         catalogue: ids of all items, or only their number; without it coverage and gini are left out.
         popularity: item_id and events (how often the item occurs in the past); without it novelty is left
             out.
+        known: users and items of the past; with it, new ones are reported apart (:mod:`aisle.eval.slices`).
         seed: of the resampling; the same inputs and seed give the same report.
         ours: names of the models whose best one the verdict holds against the best of the others.
 
@@ -77,11 +82,12 @@ def evaluate(
         )
     wanted = check_truth(truth)
     size = len(catalogue) if isinstance(catalogue, Ids) else catalogue
+    parts = slices(wanted, known) if known is not None and settings.tested else {}
 
     def measure(name: str) -> Measured:
         run = check_run(runs[name], wanted, name)
         judged = judge(run, wanted, depth=settings.k[-1], catalogue=catalogue, popularity=popularity)
-        return _measure(judged, run, settings, seed)
+        return _measure(judged, run, parts, settings, seed)
 
     measured = {name: measure(name) for name in track(runs, "evaluating", len(runs))}
     comparisons = list(_compare(measured, settings, seed, ours))
@@ -91,6 +97,14 @@ def evaluate(
         primary=settings.primary,
         ours=[name for name in runs if name in ours],
         comparisons=comparisons,
+        slices={
+            name: Slice(
+                users=len(part),
+                pairs=len(part.frame),
+                models={model: found.slices[name] for model, found in measured.items()},
+            )
+            for name, part in parts.items()
+        },
         runs={name: model.counts for name, model in measured.items()},
         method=Method(
             confidence=settings.confidence,
@@ -152,18 +166,16 @@ def _read_catalogue(path: Path) -> Ids:
     return Ids(items["item_id"].cast(pl.String).unique(maintain_order=True))
 
 
-def _measure(judged: Judged, run: pl.DataFrame, settings: EvaluateSettings, seed: int) -> Measured:
+def _measure(
+    judged: Judged, run: pl.DataFrame, parts: Mapping[str, Truth], settings: EvaluateSettings, seed: int
+) -> Measured:
     def known(measure: Measure) -> bool:
         return measure.metric != "novelty" or judged.chances is not None
 
     measures = [measure for measure in settings.user_measures if known(measure)]
     scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
     means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)
-    low, high = interval(means, settings.confidence)
-    found = {
-        str(measure): Estimate(value=float(value), low=float(least), high=float(most))
-        for measure, value, least, most in zip(measures, scores.mean(axis=0), low, high, strict=True)
-    }
+    found = _estimates(measures, scores, means, settings.confidence)
     if judged.size is not None:
         for measure in settings.catalogue_measures:
             value = CATALOGUE_METRICS[measure.metric](judged, measure.k)
@@ -181,7 +193,29 @@ def _measure(judged: Judged, run: pl.DataFrame, settings: EvaluateSettings, seed
         items_outside=None if judged.in_catalogue is None else int(np.count_nonzero(~judged.in_catalogue)),
     )
     estimates = {name: found[name] for name in order if name in found}
-    return Measured(estimates, counts, scores[:, tested], means[:, tested])
+    apart = {name: _measure_part(run, part, settings, seed) for name, part in parts.items()}
+    return Measured(estimates, counts, scores[:, tested], means[:, tested], apart)
+
+
+def _measure_part(
+    run: pl.DataFrame, truth: Truth, settings: EvaluateSettings, seed: int
+) -> dict[str, Estimate]:
+    """The tested measures of a run by a part of the truth."""
+    judged = judge(run, truth, depth=settings.k[-1])
+    measures = [parse(name) for name in settings.tested]
+    scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
+    means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)
+    return _estimates(measures, scores, means, settings.confidence)
+
+
+def _estimates(
+    measures: Sequence[Measure], scores: Floats, means: Floats, confidence: float
+) -> dict[str, Estimate]:
+    low, high = interval(means, confidence)
+    return {
+        str(measure): Estimate(value=float(value), low=float(least), high=float(most))
+        for measure, value, least, most in zip(measures, scores.mean(axis=0), low, high, strict=True)
+    }
 
 
 def _compare(

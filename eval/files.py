@@ -38,34 +38,6 @@ def read_truth(path: Path) -> pl.DataFrame:
     return _read_parquet(path)
 
 
-def write_run(run: pl.DataFrame, path: Path, *, tag: str = "aisle") -> None:
-    """Write user_id, item_id, rank, score as Parquet, or as TREC text by the ending (`TREC_ENDINGS`).
-
-    Raises:
-        InputError: TREC text cannot hold an id with white space in it.
-    """
-    if not _is_trec(path):
-        run.write_parquet(path)
-        return
-    _no_white_space(run, path)
-    fields: list[pl.Expr | str] = ["user_id", pl.lit("Q0"), "item_id", "rank", "score", pl.lit(tag)]
-    _write_lines(run, fields, path)
-
-
-def write_truth(truth: pl.DataFrame, path: Path) -> None:
-    """Write user_id, item_id, relevance (1 where absent) as Parquet, or as TREC qrels by the file's ending.
-
-    Raises:
-        InputError: TREC text cannot hold an id with white space in it.
-    """
-    if not _is_trec(path):
-        truth.write_parquet(path)
-        return
-    _no_white_space(truth, path)
-    relevance: pl.Expr | str = "relevance" if "relevance" in truth.columns else pl.lit(1)
-    _write_lines(truth, ["user_id", pl.lit("0"), "item_id", relevance], path)
-
-
 def _is_trec(path: Path) -> bool:
     return path.suffix in TREC_ENDINGS
 
@@ -122,21 +94,3 @@ def _read_trec(path: Path, fields: tuple[str, ...], number: str) -> pl.DataFrame
             f"a number as {number}", f"{path}, line {at + 1}: {table[number][at]!r}", "correct the line"
         )
     return table.with_columns(numbers.alias(number))
-
-
-def _no_white_space(frame: pl.DataFrame, path: Path) -> None:
-    for column in ("user_id", "item_id"):
-        bad = frame.filter(
-            pl.col(column).cast(pl.String).str.contains(r"\s") | (pl.col(column).cast(pl.String) == "")
-        )
-        if len(bad):
-            raise InputError(
-                "ids without white space, for TREC text",
-                f"{column} {bad[column][0]!r}",
-                f"write Parquet instead of {path.name}",
-            )
-
-
-def _write_lines(frame: pl.DataFrame, fields: list[pl.Expr | str], path: Path) -> None:
-    lines = frame.select(pl.concat_str(fields, separator=" ").alias("line"))
-    path.write_text("".join(f"{line}\n" for line in lines["line"]), encoding="utf-8")

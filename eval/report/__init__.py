@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from aisle.eval.report.schema import Report
-from aisle.eval.report.table import table
+from aisle.eval.report.table import table, tables
 
-__all__ = ["Report", "table", "write_report"]
+__all__ = ["Report", "table", "tables", "write_report"]
 
 
 def write_report(report: Report, folder: Path) -> tuple[Path, Path]:

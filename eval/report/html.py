@@ -38,6 +38,7 @@ def html(report: Report) -> str:
         level=f"{report.method.confidence:.0%}",
         models=[(name, _role(report, name), report.models[name]) for name in report.ranking()],
         leaders=_leaders(report),
+        slices=_slices(report),
         at_cut_off=[name for name in _measures(report) if parse(name).k == parse(report.primary).k],
         curves=_curves(report),
         learning=learning,
@@ -119,6 +120,20 @@ def _leaders(report: Report) -> list[dict[str, Any]]:
         )
         plots.append({"measure": measure, "svg": Markup(svg), "published": known})
     return plots
+
+
+def _slices(report: Report) -> list[dict[str, Any]]:
+    """One table a part of the truth that is reported apart, models in the order of the whole."""
+    ranking = report.ranking()
+    return [
+        {
+            "name": name,
+            "size": f"{part.users:,} users, {part.pairs:,} relevant items",
+            "measures": list(part.models[ranking[0]]),
+            "models": [(model, _role(report, model), part.models[model]) for model in ranking],
+        }
+        for name, part in report.slices.items()
+    ]
 
 
 def _tests(report: Report) -> dict[str, Any]:

@@ -67,6 +67,16 @@ class RunCounts(BaseModel):
     )
 
 
+class Slice(BaseModel):
+    """What was measured on a part of the truth."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: int = Field(description="users of this part; the values are means over them")
+    pairs: int = Field(description="pairs of such a user and a relevant item")
+    models: dict[str, dict[str, Estimate]] = Field(description="model, tested measure, estimate")
+
+
 class Method(BaseModel):
     """How intervals and tests were made."""
 
@@ -89,6 +99,9 @@ class Report(BaseModel):
     primary: str = Field(description="the measure that orders the models and gives the verdict")
     ours: list[str] = Field(description="models that are judged against the others, the baselines")
     comparisons: list[Comparison] = Field(description="all pairs of models on the tested measures")
+    slices: dict[str, Slice] = Field(
+        {}, description="new and known users, new and known items; none where nothing is new"
+    )
     runs: dict[str, RunCounts] = Field(description="what each model's run held")
     method: Method = Field(description="how intervals and tests were made")
     warnings: list[str] = Field(description="what a reader has to know before trusting the values")

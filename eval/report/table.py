@@ -12,6 +12,11 @@ ALSO = ("mrr", "coverage")
 """Metrics shown beside the tested ones, at the cut-off of the primary measure; report.json holds all."""
 
 
+def tables(report: Report) -> list[Table]:
+    """The table of all models and, where anything is new, that of new and known users and items."""
+    return [table(report), *([_slices(report)] if report.slices else [])]
+
+
 def table(report: Report) -> Table:
     """Models by falling primary measure, with its interval; ours are bold. The verdict stands below."""
     primary = report.primary
@@ -43,4 +48,29 @@ def table(report: Report) -> Table:
             if measure == primary:
                 cells.append(Text(f"{estimate.low:.4f} to {estimate.high:.4f}"))
         shown.add_row(*cells)
+    return shown
+
+
+def _slices(report: Report) -> Table:
+    """One measure by part of the truth: the primary one, or the first tested where that one is not tested."""
+    ranking = report.ranking()
+    measured = list(next(iter(report.slices.values())).models[ranking[0]])
+    measure = report.primary if report.primary in measured else measured[0]
+    shown = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+        title="\nNew is what no event before the tested part names.",
+        title_justify="left",
+        title_style="",
+    )
+    shown.add_column(f"{measure} of", overflow="fold")
+    for name in report.slices:
+        shown.add_column(name, justify="right")
+    for model in ranking:
+        values = [f"{part.models[model][measure].value:.4f}" for part in report.slices.values()]
+        shown.add_row(Text(model, style="bold" if model in report.ours else ""), *values)
+    shown.add_section()
+    shown.add_row("users", *(f"{part.users:,}" for part in report.slices.values()))
     return shown

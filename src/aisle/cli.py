@@ -13,6 +13,7 @@ import typer
 from aisle.verbs import Answer, verb
 
 if TYPE_CHECKING:
+    from aisle.eval.report import Report
     from aisle.settings import Settings
     from aisle.stages import Done
 
@@ -188,6 +189,22 @@ def evaluate(
 
 
 @verb(app)
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a run, or its report.json.")],
+    after: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="Folder of a later run, or its report.json.")
+    ],
+) -> Answer:
+    """Show what changed between two runs, if they were measured on the same."""
+    from aisle.eval.report.compare import changes_table, compare_reports
+
+    one, other = _read_report(before), _read_report(after)
+    changes = compare_reports(one, other)
+    facts = [{**change._asdict(), "difference": change.difference} for change in changes]
+    return Answer({"changes": facts}, [changes_table(one, changes)])
+
+
+@verb(app)
 def shop(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for raw/ (the files) and truth/ (what was planted).")
@@ -278,8 +295,16 @@ def _stages(done: Mapping[str, "Done"]) -> dict[str, Any]:
     return {"stages": {name: one.facts() for name, one in done.items()}}
 
 
+def _read_report(place: Path) -> "Report":
+    """The report of a run's folder, of an evaluation's, or of a file."""
+    from aisle.eval.report import Report
+
+    stage = place / StageName.evaluate.value
+    return Report.read(stage if stage.is_dir() else place)
+
+
 def _report(folder: Path) -> Answer:
-    from aisle.eval.report import Report, table
+    from aisle.eval.report import Report, tables
 
     report = Report.read(folder)
     paths = {"json": str(folder / "report.json"), "html": str(folder / "report.html")}
@@ -287,7 +312,7 @@ def _report(folder: Path) -> Answer:
         model: {measure: estimate.model_dump() for measure, estimate in found.items()}
         for model, found in report.models.items()
     }
-    return Answer({"report": paths, "models": models}, [table(report), f"report: {paths['html']}"])
+    return Answer({"report": paths, "models": models}, [*tables(report), f"report: {paths['html']}"])
 
 
 def _evaluate_files(
@@ -295,12 +320,12 @@ def _evaluate_files(
 ) -> Answer:
     from aisle.data.errors import InputError
     from aisle.eval.evaluate import evaluate_files
-    from aisle.eval.report import table, write_report
+    from aisle.eval.report import tables, write_report
 
     if truth is None:
         raise InputError("--truth FILE with --run", "--run alone", "name the file with what the users wanted")
     report = evaluate_files(runs, truth, catalogue=items, settings=settings.evaluate, seed=settings.seed)
     if out is None:
-        return Answer(report.model_dump(mode="json"), [table(report)])
+        return Answer(report.model_dump(mode="json"), [*tables(report)])
     write_report(report, out)
     return _report(out)

@@ -15,6 +15,7 @@ from aisle.durable import write_whole
 from aisle.eval.baselines import run_baselines
 from aisle.eval.evaluate import evaluate
 from aisle.eval.report import Report, write_report
+from aisle.eval.slices import Known
 from aisle.manifest import Manifest
 from aisle.memory import peak
 from aisle.settings import Settings
@@ -37,12 +38,14 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     runs = Runs(folders.out / "runs", prepared.truth(PART).select("user_id").unique())
     runs.make(OURS, lambda: pl.read_parquet(folders.inputs["candidates"] / "candidates.parquet"))
     _run_baselines(runs, prepared, settings, TextSettings.model_validate(used["data"]["text"]), _k(used))
+    popularity = _popularity(prepared)
     report = evaluate(
         prepared.truth(PART),
         runs,
         protocol=_protocol(prepared, stages["prepare"], used),
         catalogue=prepared.item_ids,
-        popularity=_popularity(prepared),
+        popularity=popularity,
+        known=Known(_known_users(prepared), popularity["item_id"]),
         settings=settings.evaluate,
         seed=settings.seed,
         ours=[OURS],
@@ -197,6 +200,11 @@ def _popularity(prepared: Prepared) -> pl.DataFrame:
     """How often each item occurs in what was known: item_id, events."""
     named = prepared.past(PART).filter(pl.col("item_id").is_not_null())
     return named.group_by("item_id").agg(events=pl.len()).sort("item_id").collect()
+
+
+def _known_users(prepared: Prepared) -> pl.Series:
+    """Users with any event in what was known."""
+    return prepared.past(PART).select(pl.col("user_id").unique()).collect()["user_id"]
 
 
 def _curve(path: Path) -> list[dict[str, JsonValue]]:

@@ -9,7 +9,6 @@ import pytest
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids
 from aisle.eval.evaluate import evaluate, evaluate_files
-from aisle.eval.files import write_run, write_truth
 from aisle.eval.report.compare import compare_reports
 from aisle.eval.settings import EvaluateSettings
 
@@ -163,9 +162,11 @@ def test_bad_settings_are_refused(settings):
 
 
 def test_files_alone_are_enough(tmp_path, runs, report):
-    write_truth(shop_truth(), tmp_path / "truth.qrels")
-    write_run(runs["good"], tmp_path / "good.parquet")
-    write_run(runs["poor"], tmp_path / "poor.trec")
+    qrels = shop_truth().select("user_id", pl.lit(0).alias("iteration"), "item_id", relevance=pl.lit(1))
+    qrels.write_csv(tmp_path / "truth.qrels", separator=" ", include_header=False)
+    runs["good"].write_parquet(tmp_path / "good.parquet")
+    trec = runs["poor"].select("user_id", pl.lit("Q0"), "item_id", "rank", "score", tag=pl.lit("poor"))
+    trec.write_csv(tmp_path / "poor.trec", separator=" ", include_header=False)
     paths = [tmp_path / "good.parquet", tmp_path / "poor.trec"]
     found = evaluate_files(paths, tmp_path / "truth.qrels", catalogue=ITEMS, settings=QUICK)
     assert found.models["good"] == report.models["good"]
@@ -178,8 +179,8 @@ def test_files_of_the_same_name_are_refused(tmp_path):
 
 
 def test_a_catalogue_file_gives_the_items(tmp_path, runs):
-    write_truth(shop_truth(), tmp_path / "truth.parquet")
-    write_run(runs["good"], tmp_path / "good.parquet")
+    shop_truth().write_parquet(tmp_path / "truth.parquet")
+    runs["good"].write_parquet(tmp_path / "good.parquet")
     pl.DataFrame({"item_id": [f"i{item}" for item in range(ITEMS)]}).write_parquet(tmp_path / "items.parquet")
     files = ([tmp_path / "good.parquet"], tmp_path / "truth.parquet")
     found = evaluate_files(*files, catalogue=tmp_path / "items.parquet", settings=QUICK)
@@ -199,6 +200,9 @@ def test_reports_of_one_protocol_compare_and_others_are_refused(report, runs):
     masked = evaluate(shop_truth(), runs, catalogue=ITEMS, settings=QUICK, protocol={"masking": "seen"})
     with pytest.raises(InputError, match='masking: "as given" in the first, "seen" in the second'):
         compare_reports(report, masked)
+    strangers = evaluate(shop_truth(), {"new": runs["good"]}, catalogue=ITEMS, settings=QUICK)
+    with pytest.raises(InputError, match="poor, good, also_good in the first, new in the second"):
+        compare_reports(report, strangers)
 
 
 @pytest.mark.slow

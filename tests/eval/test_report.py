@@ -16,7 +16,7 @@ from aisle.data.errors import InputError
 from aisle.eval.report import Report, table, write_report
 from aisle.eval.report.html import html
 from aisle.eval.report.published import PUBLISHED, published
-from aisle.eval.report.schema import Comparison, Estimate, Method, RunCounts
+from aisle.eval.report.schema import Comparison, Estimate, Method, RunCounts, Slice
 from aisle.eval.report.verdict import evidence, verdict
 
 HOSTILE = '<b>&"k$nn$'
@@ -117,7 +117,7 @@ def test_json_has_the_form_of_the_documentation(tmp_path):
 
 def test_every_field_is_documented():
     documentation = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
-    for part in (Report, Estimate, Comparison, RunCounts, Method):
+    for part in (Report, Estimate, Comparison, RunCounts, Slice, Method):
         for field in part.model_fields:
             assert f"`{field}`" in documentation, f"{part.__name__}.{field}"
 

@@ -63,7 +63,18 @@ def test_the_version() -> None:
 
 
 def test_every_verb_has_help_within_80_columns() -> None:
-    verbs = ("run", "prepare", "train", "index", "candidates", "evaluate", "shop", "fetch", "settings")
+    verbs = (
+        "run",
+        "prepare",
+        "train",
+        "index",
+        "candidates",
+        "evaluate",
+        "compare",
+        "shop",
+        "fetch",
+        "settings",
+    )
     for name in verbs:
         result = call(name, "--help")
         assert result.exit_code == 0

@@ -3,6 +3,7 @@
 import gc
 import json
 import random
+import shutil
 import subprocess
 import sys
 import weakref
@@ -179,6 +180,29 @@ def test_the_report_says_what_the_stages_were_made_with(out: Path, tmp_path: Pat
     assert report.settings["run"] == settings().model_dump(mode="json", exclude={"data": {"mapping"}})
     assert report.protocol == Report.read(out / "evaluate").protocol
     assert {counts.longest for counts in report.runs.values()} == {5}
+
+
+def test_who_and_what_the_past_does_not_name_is_reported_apart(out: Path, tmp_path: Path) -> None:
+    inputs = {name: whole_folder(out, name) for name in ("train", "index", "candidates")}
+    late = Prepared(shutil.copytree(whole_folder(out, "prepare"), tmp_path / "prepare"))
+    user, item = late.truth("test").row(0)
+    for part in ("train", "validation"):
+        events = pl.read_parquet(late.folder / "split" / f"{part}.parquet")
+        kept = events.filter((pl.col("user_id") != user) & pl.col("item_id").ne_missing(item))
+        kept.write_parquet(late.folder / "split" / f"{part}.parquet")
+    folders = Folders(tmp_path, tmp_path, inputs | {"prepare": late.folder})
+    report = evaluate_candidates(folders, settings("evaluate.baselines.names=['popularity']"))
+    truth, past = late.truth("test"), late.past("test").collect()
+    new = {
+        "users": truth.join(past, on="user_id", how="anti"),
+        "items": truth.join(past, on="item_id", how="anti"),
+    }
+    assert new["users"]["user_id"].unique().to_list() == [user]
+    assert item in new["items"]["item_id"]
+    for kind, pairs in new.items():
+        assert report.slices[f"new {kind}"].pairs == len(pairs)
+        assert report.slices[f"known {kind}"].pairs == len(truth) - len(pairs)
+    assert set(report.slices["new users"].models) == {"two_tower", "popularity"}
 
 
 def test_no_weights_are_needed_without_the_encoder(
