@@ -1,6 +1,7 @@
 """transformers' training loop, with a contrastive objective and a ranking as its evaluation."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class TowerTrainer(Trainer):
             data_collator=dataset.collate,
         )
         self.remove_callback(PrinterCallback)
+        logging.getLogger("transformers.trainer_utils").addFilter(_is_news)
         self.towers = towers
         self.objective = objective.to(arguments.device)
         self.validation = validation
@@ -161,3 +163,8 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, ValueError):  # killed while it was written
         return False
     return True
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message of transformers is worth a line: not that quick checkpoints are ordered by number."""
+    return "mtime may not be reliable" not in record.getMessage()
