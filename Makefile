@@ -17,8 +17,8 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)  ## virtual environment in .venv, pinned by constraints.txt
 
 demo: $(STAMP)  ## the main job on the embedded shop
-	$(BIN)/aisle shop --users 800 --items 300 --seed 7 --out runs/demo/shop
-	$(BIN)/aisle run --data runs/demo/shop/raw --out runs/demo/run --set retriever.max_history=20 --set retriever.max_rounds=12
+	$(BIN)/aisle shop --users 1000 --items 400 --seed 7 --out runs/demo/shop
+	$(BIN)/aisle run --data runs/demo/shop/raw --out runs/demo/run
 
 test: $(STAMP)  ## fast tests (what CI runs)
 	$(BIN)/python -m pytest
