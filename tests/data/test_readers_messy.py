@@ -1,7 +1,6 @@
 """Messy values are read or named; input that cannot be used is one clear error."""
 
 import gzip
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rawshops import lines
 
 from aisle.data.errors import InputError
 from aisle.data.readers import RawShop, read_shop
@@ -44,10 +44,6 @@ def items(shop: RawShop, name: str) -> list[object]:
 def events(shop: RawShop, name: str) -> list[object]:
     assert shop.events is not None
     return shop.events.collect()[name].to_list()
-
-
-def lines(*records: object) -> str:
-    return "".join(json.dumps(record) + "\n" for record in records)
 
 
 @pytest.mark.parametrize(
