@@ -19,7 +19,7 @@ def encoder():
 
 
 def test_vectors_are_those_of_sentence_transformers(encoder):
-    library = pytest.importorskip("sentence_transformers")
+    library = pytest.importorskip("sentence_transformers", reason="the reference library is not installed")
     reference = library.SentenceTransformer(str(encoder.folder), device="cpu")
     reference.max_seq_length = encoder.settings.max_tokens
     expected = reference.encode(TEXTS, normalize_embeddings=True)
