@@ -21,7 +21,7 @@ _COLUMNS = ("title", "description", "brand", "categories", "price", "attributes"
 
 
 def render_items(
-    items: pl.DataFrame, settings: TextSettings, reviews: pl.DataFrame | None = None
+    items: pl.DataFrame, settings: TextSettings, reviews: pl.LazyFrame | pl.DataFrame | None = None
 ) -> list[str]:
     """Texts of all items, one per row of `items`, in row order; "" for an item about which nothing is known.
 
@@ -205,7 +205,9 @@ def _has_letter(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
 
-def _review_words(items: pl.DataFrame, reviews: pl.DataFrame, settings: TextSettings) -> pl.DataFrame:
+def _review_words(
+    items: pl.DataFrame, reviews: pl.LazyFrame | pl.DataFrame, settings: TextSettings
+) -> pl.DataFrame:
     """What reviewers say about the items that have neither title nor description: (item_id, reviews).
 
     The beginnings (there a review is summed up) of `max_reviews` distinct reviews; those that fill

@@ -21,8 +21,8 @@ from aisle.retriever import checkpoint
 from aisle.retriever.arithmetic import device
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.locate import sha256_of
-from aisle.retriever.settings import RetrieverSettings
-from aisle.retriever.texts import item_texts, mean_of_history
+from aisle.retriever.settings import EncoderSettings
+from aisle.retriever.texts import digest, item_texts, mean_of_history
 from aisle.retriever.users import AT_ONCE, users_of
 
 RUN = pl.Schema({"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.String(), "score": pl.Float64()})
@@ -86,16 +86,33 @@ def retrieve(
 
 
 def encoder_run(
-    prepared: Prepared, text: TextSettings, settings: RetrieverSettings, *, part: Part = "test", k: int = 100
+    prepared: Prepared,
+    text: TextSettings,
+    settings: EncoderSettings,
+    model: Path,
+    *,
+    part: Part = "test",
+    k: int = 100,
 ) -> pl.DataFrame:
     """The untouched language model as a recommender: items closest to the mean text vector of the history.
+
+    Args:
+        prepared: the shop.
+        text: templates.
+        settings: the language model.
+        model: folder of towers; their text vectors serve if they are of the same texts and language model.
+        part: the part of the events that is to be predicted.
+        k: candidates of each user.
 
     Returns:
         A run (columns `RUN`) for all users with a history.
     """
-    encoder = Encoder.load(settings.encoder, device())
+    encoder = Encoder.load(settings, device())
     past = BEFORE[part]
-    vectors = encoder.encode(item_texts(prepared, text, *past), "encoding items")
+    texts = item_texts(prepared, text, *past)
+    vectors = checkpoint.text_vectors(model, digest(encoder, texts))
+    if vectors is None:
+        vectors = encoder.encode(texts, "encoding items")
     histories = prepared.histories(*past)
     means = mean_of_history(vectors, histories.offsets, histories.items)
     index = ExactIndex(vectors, IndexSettings())

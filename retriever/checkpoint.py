@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from jaxtyping import Float
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -27,15 +30,13 @@ class Checkpoint:
         settings: as trained.
         reads: how histories become text, as trained; None for a user tower that reads no text.
         items: external ids in the order of the item rows.
-        text: text vectors of the items, or None for ids alone.
-        about: facts about the training (epochs, validation ndcg@10, seed, encoder).
+        about: facts about the training (epochs, validation ndcg@10, seed, digest of the items' texts).
     """
 
     towers: TwoTower
     settings: RetrieverSettings
     reads: TextSettings | None
     items: pl.Series
-    text: Tensor | None
     about: Mapping[str, object]
 
 
@@ -65,8 +66,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     state = {name: value.contiguous() for name, value in checkpoint.towers.state_dict().items()}
     save_file(state, folder / "towers.safetensors")
     pl.DataFrame({"item_id": checkpoint.items}).write_parquet(folder / "items.parquet")
-    if checkpoint.text is not None:
-        save_file({"text": checkpoint.text.contiguous()}, folder / "text.safetensors")
+    if checkpoint.settings.item_text:
+        save_file({"text": checkpoint.towers.items.text.contiguous()}, folder / "text.safetensors")
     text_dim = getattr(checkpoint.towers.users, "text_dim", 0)
     config = {
         "format": FORMAT,
@@ -112,4 +113,12 @@ def load(folder: Path) -> Checkpoint:
             f"{folder}: {str(error).splitlines()[0]}",
             "run `aisle train`",
         ) from error
-    return Checkpoint(towers.eval(), settings, reads, items, text, config["about"])
+    return Checkpoint(towers.eval(), settings, reads, items, config["about"])
+
+
+def text_vectors(folder: Path, digest: str) -> Float[NDArray[np.float32], "items text_dim"] | None:
+    """The items' text vectors in a model folder, if they are those of `digest`."""
+    about = json.loads((folder / "config.json").read_text())["about"]
+    if about["texts"] != digest:
+        return None
+    return load_file(folder / "text.safetensors")["text"].numpy()

@@ -20,7 +20,7 @@ from aisle.retriever.encoder import Encoder
 
 def item_texts(prepared: Prepared, settings: TextSettings, *past: Part) -> list[str]:
     """Text of each item row; items known only by their reviews are described by those of `past`."""
-    return render_items(prepared.items, settings, prepared.events(*past).collect())
+    return render_items(prepared.items, settings, prepared.events(*past))
 
 
 def history_texts(
@@ -48,6 +48,14 @@ def history_texts(
     return texts
 
 
+def digest(encoder: Encoder, texts: list[str], longest: int | None = None) -> str:
+    """SHA-256 over all that the vectors of `texts` depend on."""
+    found = hashlib.sha256(f"{encoder.fingerprint} {encoder.settings.model_dump_json()} {longest}".encode())
+    for text in texts:
+        found.update(hashlib.sha256(text.encode()).digest())
+    return found.hexdigest()
+
+
 def kept_vectors(
     folder: Path, encoder: Encoder, texts: list[str], what: str, longest: int | None = None
 ) -> Float[Tensor, "n dim"]:
@@ -55,10 +63,7 @@ def kept_vectors(
 
     A run that was killed, and the refit, find them there. Arguments are those of :meth:`Encoder.encode`.
     """
-    digest = hashlib.sha256(f"{encoder.fingerprint} {longest}".encode())
-    for text in texts:
-        digest.update(hashlib.sha256(text.encode()).digest())
-    path = folder / f"{digest.hexdigest()[:16]}.safetensors"
+    path = folder / f"{digest(encoder, texts, longest)[:16]}.safetensors"
     if path.is_file():
         return load_file(path)["vectors"]
     vectors = torch.from_numpy(encoder.encode(texts, what, longest))

@@ -23,7 +23,7 @@ from aisle.retriever.encoder import Encoder
 from aisle.retriever.objective import Objective
 from aisle.retriever.prior import Prior
 from aisle.retriever.settings import RetrieverSettings
-from aisle.retriever.texts import item_texts, kept_vectors
+from aisle.retriever.texts import digest, item_texts, kept_vectors
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.trainer import BEST, METRIC, Curve, TowerTrainer, Watch
 from aisle.retriever.users import users_of
@@ -58,14 +58,12 @@ def train(
         f"validation_{METRIC}": searched.best,
         "prior": asdict(searched.prior),
         "refit": settings.refit,
-        "encoder": encoder.fingerprint if encoder else None,
+        "texts": final.texts,
     }
     curve = [{"phase": "search", **row} for row in searched.curve]
     curve += [{"phase": "refit", **row} for row in final.curve] if settings.refit else []
     (out / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in curve))
-    save(
-        Checkpoint(final.towers, settings, reads, prepared.item_ids.values, final.text, about), out / "model"
-    )
+    save(Checkpoint(final.towers, settings, reads, prepared.item_ids.values, about), out / "model")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Fit:
 
     Attributes:
         towers: of the best round, or of the last one; with their prior.
-        text: text vectors of the items.
+        texts: digest of what the items' text vectors depend on; None for ids alone.
         epochs: passes over the users until then.
         best: validation ndcg@10 of the best round without a prior; None without validation.
         prior: weights of the items' prior.
@@ -82,7 +80,7 @@ class Fit:
     """
 
     towers: TwoTower
-    text: Tensor | None
+    texts: str | None
     epochs: float
     best: float | None
     prior: Prior
@@ -112,10 +110,10 @@ class Job:
         """Train for `epochs`, or until validation gets no better, in the folder `name`."""
         folder = self.out.resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
-        histories = self.prepared.histories(*parts).merge_repeats(self.prepared.target_kinds)
-        known = torch.from_numpy(np.bincount(histories.items, minlength=len(self.prepared.item_ids)) > 0)
-        item_text = self._item_text(parts)
         users = users_of(self.prepared, self.text, self.settings, self.encoder, self.out / "vectors")
+        histories = users.histories(*parts)
+        known = torch.from_numpy(np.bincount(histories.items, minlength=len(self.prepared.item_ids)) > 0)
+        vectors, texts = self._item_text(parts)
         dataset = users.examples(*parts)
         if not len(dataset) or int(known.sum()) < 2:
             raise InputError(
@@ -124,7 +122,7 @@ class Job:
                 "check data.split and counts.json of the prepared shop",
             )
         set_seed(self.seed)
-        towers = build(self.settings, item_text, known, self.encoder.dim if self.encoder else 0)
+        towers = build(self.settings, vectors, known, self.encoder.dim if self.encoder else 0)
         if not (folder / DONE).is_file():
             validation = None if epochs else Validation(self.prepared, users, histories, self.settings)
             trainer = self._trainer(towers, dataset, validation, epochs, folder)
@@ -140,7 +138,7 @@ class Job:
             unfinished = folder / f"{DONE}.part"
             unfinished.write_text(json.dumps(facts))
             unfinished.replace(folder / DONE)
-        return self._finished(folder, towers, item_text, histories)
+        return self._finished(folder, towers, texts, histories)
 
     def _trainer(
         self,
@@ -163,17 +161,18 @@ class Job:
     def _epoch_steps(self, dataset: SequenceDataset | TextDataset) -> int:
         return -(-len(dataset) // self.settings.batch_size)
 
-    def _finished(self, folder: Path, towers: TwoTower, text: Tensor | None, histories: Histories) -> Fit:
+    def _finished(self, folder: Path, towers: TwoTower, texts: str | None, histories: Histories) -> Fit:
         """What a finished training left in its folder."""
         facts = json.loads((folder / DONE).read_text())
         prior = Prior(**facts.pop("prior"))
         towers.load_state_dict(load_file(folder / "towers.safetensors"))
         towers.set_prior(prior.of(histories, len(self.prepared.item_ids)) * self.settings.temperature)
-        return Fit(towers.eval().cpu(), text, prior=prior, **facts)
+        return Fit(towers.eval().cpu(), texts, prior=prior, **facts)
 
-    def _item_text(self, parts: Sequence[Part]) -> Tensor | None:
+    def _item_text(self, parts: Sequence[Part]) -> tuple[Tensor, str] | tuple[None, None]:
+        """Text vectors of the items as described before the end of `parts`, and the digest of their texts."""
         if not self.settings.item_text or self.encoder is None:
-            return None
+            return None, None
         texts = item_texts(self.prepared, self.text, *parts)
         if not any(texts):
             raise InputError(
@@ -181,7 +180,8 @@ class Job:
                 f"none of {len(texts)} items has any",
                 "add a catalogue to the data, or set retriever.item_text to false to learn from events alone",
             )
-        return kept_vectors(self.out / "vectors", self.encoder, texts, "encoding items")
+        vectors = kept_vectors(self.out / "vectors", self.encoder, texts, "encoding items")
+        return vectors, digest(self.encoder, texts)
 
     def _arguments(self, folder: Path, steps: int, round_steps: int, *, validate: bool) -> TrainingArguments:
         return TrainingArguments(

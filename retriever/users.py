@@ -30,6 +30,14 @@ AT_ONCE = 1024
 class Users(ABC):
     """The user side of a shop, as one kind of user tower needs it."""
 
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.histories = cache(self._histories)
+
+    def _histories(self, *parts: Part) -> Histories:
+        """Histories over `parts`; a look, a cart and a purchase in a row are one event."""
+        return self.prepared.histories(*parts).merge_repeats(self.prepared.target_kinds)
+
     @abstractmethod
     def examples(self, *parts: Part) -> SequenceDataset | TextDataset:
         """Training examples from the events of `parts`."""
@@ -40,18 +48,17 @@ class Users(ABC):
 
     def vectors(self, towers: TwoTower, user_rows: Rows, *past: Part) -> Float[Tensor, "n dim"]:
         """Vectors of users after the events of `past`, by the towers as they are."""
-        device = next(towers.parameters()).device
+        place = next(towers.parameters()).device
         blocks = [user_rows[start : start + AT_ONCE] for start in range(0, len(user_rows), AT_ONCE)]
-        return torch.cat([towers.user_vectors(self.inputs(block, *past).to(device)) for block in blocks])
+        return torch.cat([towers.user_vectors(self.inputs(block, *past).to(place)) for block in blocks])
 
 
 class SequenceUsers(Users):
-    """Histories as padded arrays of item rows; a look, a cart and a purchase in a row are one event."""
+    """Histories as padded arrays of item rows."""
 
     def __init__(self, prepared: Prepared, settings: RetrieverSettings) -> None:
-        self.prepared = prepared
+        super().__init__(prepared)
         self.longest = settings.max_history
-        self.histories = cache(self._histories)
 
     def examples(self, *parts: Part) -> SequenceDataset:
         """All users with something to predict among their most recent events."""
@@ -60,9 +67,6 @@ class SequenceUsers(Users):
     def inputs(self, user_rows: Rows, *past: Part) -> Batch:
         """The most recent events, padded."""
         return pad(self.histories(*past), user_rows, self.longest)
-
-    def _histories(self, *parts: Part) -> Histories:
-        return self.prepared.histories(*parts).merge_repeats(self.prepared.target_kinds)
 
 
 class TextUsers(Users):
@@ -79,7 +83,7 @@ class TextUsers(Users):
         encoder: Encoder,
         folder: Path,
     ) -> None:
-        self.prepared = prepared
+        super().__init__(prepared)
         self.text = text
         self.settings = settings
         self.encoder = encoder

@@ -37,7 +37,14 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     used = _used(stages, settings)
     runs = Runs(folders.out / "runs", prepared.truth(PART).select("user_id").unique())
     runs.make(OURS, lambda: pl.read_parquet(folders.inputs["candidates"] / "candidates.parquet"))
-    _run_baselines(runs, prepared, settings, TextSettings.model_validate(used["data"]["text"]), _k(used))
+    _run_baselines(
+        runs,
+        prepared,
+        settings,
+        TextSettings.model_validate(used["data"]["text"]),
+        _k(used),
+        folders.inputs["train"] / "model",
+    )
     popularity = _popularity(prepared)
     report = evaluate(
         prepared.truth(PART),
@@ -118,8 +125,10 @@ class Runs(Mapping[str, pl.DataFrame]):
         return dict(json.loads((self.folder / f"{name}.json").read_text()))
 
 
-def _run_baselines(runs: Runs, prepared: Prepared, settings: Settings, text: TextSettings, k: int) -> None:
-    """Make the baselines that are not there yet: lists of `k`, and texts of items as our model had them."""
+def _run_baselines(
+    runs: Runs, prepared: Prepared, settings: Settings, text: TextSettings, k: int, model: Path
+) -> None:
+    """Make the baselines that are not there yet: lists of `k`, and texts of items as our `model` had them."""
     wanted = settings.evaluate.baselines
     missing = tuple(name for name in wanted.names if name not in runs)
     for baseline in run_baselines(
@@ -136,7 +145,7 @@ def _run_baselines(runs: Runs, prepared: Prepared, settings: Settings, text: Tex
 
         runs.make(
             ENCODER,
-            lambda: encoder_run(prepared, text, settings.retriever, part=PART, k=k),
+            lambda: encoder_run(prepared, text, settings.retriever.encoder, model, part=PART, k=k),
             {"model": settings.retriever.encoder.model},
         )
 

@@ -21,6 +21,7 @@ from aisle.index.errors import IndexFault
 from aisle.index.settings import IndexSettings
 from aisle.retriever.candidates import build_index, encoder_run, fingerprint, retrieve
 from aisle.retriever.checkpoint import load
+from aisle.retriever.encoder import Encoder
 from aisle.retriever.settings import EncoderSettings, RetrieverSettings
 from aisle.retriever.train import train
 
@@ -37,6 +38,7 @@ SMALL = RetrieverSettings(
 )
 TEXT = TextSettings()
 CPU = IndexSettings(device="cpu")
+VECTORS = Encoder.encode
 
 TRAIN = """
 import sys
@@ -159,8 +161,16 @@ def test_the_curve_and_the_model_say_how_it_went(sequence):
     assert search[-1]["loss"] < search[0]["loss"]
 
 
-def test_the_untouched_encoder_finds_similar_things(shop):
-    run = encoder_run(shop, TEXT, SMALL, k=5)
+def test_the_untouched_encoder_finds_similar_things(shop, sequence, monkeypatch):
+    encoded = []
+    monkeypatch.setattr(
+        Encoder, "encode", lambda self, texts, *_: encoded.append(len(texts)) or VECTORS(self, texts)
+    )
+    run = encoder_run(shop, TEXT, SMALL.encoder, sequence / "model", k=5)
+    assert not encoded  # the towers were trained on these very texts
+    other = encoder_run(shop, TextSettings(item=("{title}",)), SMALL.encoder, sequence / "model", k=5)
+    assert encoded == [24]
+    assert not run.equals(other)
     same = run["user_id"].str.slice(1).cast(pl.Int64) % 4
     things = run["item_id"].str.extract(r"^(.*)-")
     own = pl.Series(["lipstick", "nail polish", "shampoo", "perfume"]).gather(same)
