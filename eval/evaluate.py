@@ -121,7 +121,7 @@ def evaluate(
 
 
 def evaluate_files(
-    runs: Sequence[Path],
+    runs: Mapping[str, Path],
     truth: Path,
     *,
     catalogue: Path | int | None = None,
@@ -130,23 +130,20 @@ def evaluate_files(
     seed: int = 0,
     ours: Collection[str] = (),
 ) -> Report:
-    """:func:`evaluate` on files: anybody's runs, each named by its file, against anybody's truth.
+    """:func:`evaluate` on files: anybody's runs against anybody's truth.
 
     Args:
-        runs: Parquet or TREC text (:mod:`aisle.eval.files`).
+        runs: Parquet or TREC text (:mod:`aisle.eval.files`), by the name of the model.
         truth: Parquet or TREC qrels.
         catalogue: Parquet with a column item_id, or the number of items.
 
     Raises:
-        InputError: a file cannot be used, or two runs have the same name.
+        InputError: a file cannot be used.
     """
-    named = {path.stem: path for path in runs}
-    if len(named) < len(runs):
-        raise InputError("runs with different file names", ", ".join(map(str, runs)), "rename one of them")
     items = _read_catalogue(catalogue) if isinstance(catalogue, Path) else catalogue
     return evaluate(
         read_truth(truth),
-        {name: read_run(path) for name, path in named.items()},
+        {name: read_run(path) for name, path in runs.items()},
         protocol=protocol,
         catalogue=items,
         settings=settings,

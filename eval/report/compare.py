@@ -59,7 +59,8 @@ def changes_table(before: Report, changes: list[Change]) -> Table:
         pad_edge=False,
         show_edge=False,
         collapse_padding=True,
-        caption="No test was made: for one, evaluate both runs together with `aisle evaluate --run`.",
+        caption="No test was made. For one: aisle evaluate --truth RUN_A/evaluate/truth.parquet "
+        "--run before=RUN_A/evaluate/runs/MODEL.parquet --run after=RUN_B/evaluate/runs/MODEL.parquet",
         caption_justify="left",
         caption_style="",
     )

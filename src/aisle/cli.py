@@ -159,7 +159,12 @@ def evaluate(
         Path | None, typer.Option("--out", help="Folder of the run; with --run: for the report.")
     ] = None,
     run: Annotated[
-        list[Path] | None, typer.Option("--run", help="Anybody's run (Parquet or TREC); may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--run",
+            metavar="[NAME=]FILE",
+            help="Anybody's run (Parquet or TREC), named by its file unless told; may be repeated.",
+        ),
     ] = None,
     truth: Annotated[Path | None, typer.Option("--truth", help="What the users of --run wanted.")] = None,
     items: Annotated[
@@ -315,8 +320,27 @@ def _report(folder: Path) -> Answer:
     return Answer({"report": paths, "models": models}, [*tables(report), f"report: {paths['html']}"])
 
 
+def _named(runs: list[str]) -> dict[str, Path]:
+    """Files of `[NAME=]FILE` by name.
+
+    Raises:
+        InputError: two have the same name.
+    """
+    from aisle.data.errors import InputError
+
+    named: dict[str, Path] = {}
+    for run in runs:
+        name, given, file = run.rpartition("=")
+        path = Path(file)
+        if (name := name if given else path.stem) in named:
+            fix = "name one of them: --run NAME=FILE"
+            raise InputError("runs of different names", f"{named[name]} and {path} are both {name!r}", fix)
+        named[name] = path
+    return named
+
+
 def _evaluate_files(
-    runs: list[Path], truth: Path | None, items: Path | None, out: Path | None, settings: "Settings"
+    runs: list[str], truth: Path | None, items: Path | None, out: Path | None, settings: "Settings"
 ) -> Answer:
     from aisle.data.errors import InputError
     from aisle.eval.evaluate import evaluate_files
@@ -324,7 +348,8 @@ def _evaluate_files(
 
     if truth is None:
         raise InputError("--truth FILE with --run", "--run alone", "name the file with what the users wanted")
-    report = evaluate_files(runs, truth, catalogue=items, settings=settings.evaluate, seed=settings.seed)
+    named = _named(runs)
+    report = evaluate_files(named, truth, catalogue=items, settings=settings.evaluate, seed=settings.seed)
     if out is None:
         return Answer(report.model_dump(mode="json"), [*tables(report)])
     write_report(report, out)

@@ -27,7 +27,7 @@ ENCODER = "encoder"
 
 
 def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
-    """Write `runs/<model>.parquet`, `runs/<model>.json` (settings, seconds), `report.json` and `report.html`.
+    """Write `truth.parquet`, the runs with what they were made with, `report.json` and `report.html`.
 
     What the earlier stages were made with is taken from their manifests: `settings` may be those of another
     call. Runs that a killed try has finished are taken as they are.
@@ -35,7 +35,9 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     prepared = Prepared(folders.inputs["prepare"])
     stages = dict(_manifests(folders))
     used = _used(stages, settings)
-    runs = Runs(folders.out / "runs", prepared.truth(PART).select("user_id").unique())
+    truth = prepared.truth(PART)
+    truth.write_parquet(folders.out / "truth.parquet")
+    runs = Runs(folders.out / "runs", truth.select("user_id").unique())
     runs.make(OURS, lambda: pl.read_parquet(folders.inputs["candidates"] / "candidates.parquet"))
     _run_baselines(
         runs,
@@ -47,7 +49,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     )
     popularity = _popularity(prepared)
     report = evaluate(
-        prepared.truth(PART),
+        truth,
         runs,
         protocol=_protocol(prepared, stages["prepare"], used),
         catalogue=prepared.item_ids,

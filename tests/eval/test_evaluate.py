@@ -167,22 +167,17 @@ def test_files_alone_are_enough(tmp_path, runs, report):
     runs["good"].write_parquet(tmp_path / "good.parquet")
     trec = runs["poor"].select("user_id", pl.lit("Q0"), "item_id", "rank", "score", tag=pl.lit("poor"))
     trec.write_csv(tmp_path / "poor.trec", separator=" ", include_header=False)
-    paths = [tmp_path / "good.parquet", tmp_path / "poor.trec"]
+    paths = {"good": tmp_path / "good.parquet", "poor": tmp_path / "poor.trec"}
     found = evaluate_files(paths, tmp_path / "truth.qrels", catalogue=ITEMS, settings=QUICK)
     assert found.models["good"] == report.models["good"]
     assert found.models["poor"] == report.models["poor"]
-
-
-def test_files_of_the_same_name_are_refused(tmp_path):
-    with pytest.raises(InputError, match="different file names"):
-        evaluate_files([tmp_path / "a/x.parquet", tmp_path / "b/x.parquet"], tmp_path / "truth.parquet")
 
 
 def test_a_catalogue_file_gives_the_items(tmp_path, runs):
     shop_truth().write_parquet(tmp_path / "truth.parquet")
     runs["good"].write_parquet(tmp_path / "good.parquet")
     pl.DataFrame({"item_id": [f"i{item}" for item in range(ITEMS)]}).write_parquet(tmp_path / "items.parquet")
-    files = ([tmp_path / "good.parquet"], tmp_path / "truth.parquet")
+    files = ({"good": tmp_path / "good.parquet"}, tmp_path / "truth.parquet")
     found = evaluate_files(*files, catalogue=tmp_path / "items.parquet", settings=QUICK)
     assert found.protocol["catalogue"] == ITEMS
     pl.DataFrame({"sku": ["i1"]}).write_parquet(tmp_path / "items.parquet")

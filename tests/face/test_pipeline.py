@@ -63,7 +63,7 @@ def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
         "train": {"curve.jsonl"},
         "index": {"index.faiss", "ids.parquet", "index.json"},
         "candidates": {"candidates.parquet"},
-        "evaluate": {"report.json", "report.html"}
+        "evaluate": {"report.json", "report.html", "truth.parquet"}
         | {f"runs/{model}.parquet" for model in ("two_tower", "popularity", "bm25", "encoder")}
         | {f"runs/{model}.json" for model in ("two_tower", "popularity", "bm25", "encoder")},
     }
@@ -146,9 +146,9 @@ def test_the_verbs_answer_people_and_machines(shop: Path, out: Path, tmp_path: P
 
 
 def test_anybodys_run_is_evaluated_from_files(out: Path, tmp_path: Path) -> None:
-    Prepared(out / "prepare").truth("test").write_parquet(tmp_path / "truth.parquet")
     mine = out / "evaluate" / "runs" / "popularity.parquet"
-    command = ["evaluate", "--run", str(mine), "--truth", str(tmp_path / "truth.parquet"), "--json"]
+    truth = out / "evaluate" / "truth.parquet"
+    command = ["evaluate", "--run", str(mine), "--truth", str(truth), "--json"]
     result = CliRunner().invoke(app, [*command, "--set", "evaluate.k=[5, 10]"])
     assert result.exit_code == 0, result.stderr
     measured = json.loads(result.stdout)["models"]["popularity"]["recall@5"]["value"]
@@ -156,6 +156,19 @@ def test_anybodys_run_is_evaluated_from_files(out: Path, tmp_path: Path) -> None
     written = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "mine")])
     assert written.exit_code == 0, written.stderr
     assert (tmp_path / "mine" / "report.html").is_file()
+
+
+def test_two_runs_of_one_model_are_told_apart_by_name(out: Path) -> None:
+    mine = out / "evaluate" / "runs" / "popularity.parquet"
+    other = out / "evaluate" / "runs" / "bm25.parquet"
+    command = ["evaluate", "--truth", str(out / "evaluate" / "truth.parquet"), "--set", "evaluate.k=[5, 10]"]
+    named = [*command, "--run", f"before={mine}", "--run", f"after={other}", "--json"]
+    models = json.loads(CliRunner().invoke(app, named).stdout)["models"]
+    assert set(models) == {"before", "after"}
+    assert models["after"] != models["before"]
+    refused = CliRunner().invoke(app, [*command, "--run", str(mine), "--run", f"popularity={other}"])
+    assert refused.exit_code == 2
+    assert "--run NAME=FILE" in refused.stderr
 
 
 def test_a_killed_evaluation_keeps_its_finished_runs(out: Path, tmp_path: Path) -> None:
