@@ -39,9 +39,10 @@ def quality(folder: Annotated[Path, typer.Argument(help="a folder that `aisle ru
 
 @app.command()
 def verdicts(folders: Folders) -> None:
-    """Our model beside the best baseline of each run, with the interval of their difference."""
+    """Our model beside the best baseline of each run, their difference, and what the test says of it."""
     columns = ["data", "split", "users", "two_tower R@10 / N@10", "best baseline R@10 / N@10"]
-    print("| " + " | ".join([*columns, "difference of N@10 (95%)"]) + " |\n" + "|---" * 6 + "|")
+    columns += ["difference of N@10 (95%)", "after Holm's correction"]
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for folder in folders:
         found = report(folder)
         models, protocol = found["models"], found["protocol"]
@@ -63,8 +64,15 @@ def verdicts(folders: Folders) -> None:
             figures(models["two_tower"]),
             f"{other} {figures(models[other])}",
             f"{sign * pair['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
+            outcome(pair, sign),
         ]
         print("| " + " | ".join(cells) + " |")
+
+
+def outcome(pair: dict[str, Any], sign: int) -> str:
+    """What the paired permutation test allows to say of our model."""
+    words = {"better": ("better", "worse"), "worse": ("worse", "better")}.get(pair["outcome"])
+    return words[sign < 0] if words else "no difference shown"
 
 
 def figures(model: dict[str, Any]) -> str:
