@@ -19,7 +19,7 @@ from aisle.eval.slices import Known
 from aisle.manifest import Manifest
 from aisle.memory import peak
 from aisle.settings import Settings
-from aisle.stages import Folders
+from aisle.stage import Folders
 
 PART: Part = "test"
 OURS = "two_tower"

@@ -12,7 +12,8 @@ from pathlib import Path
 from aisle.data.errors import InputError
 from aisle.lock import locked
 from aisle.settings import Settings
-from aisle.stages import Done, Stage, Workshop
+from aisle.stage import Done, Stage
+from aisle.stages import Workshop
 from aisle.steps import candidates_stage, evaluate_stage, index_stage, prepare_stage, train_stage
 
 LOG = logging.getLogger(__name__)

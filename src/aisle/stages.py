@@ -24,91 +24,19 @@ an equal result costs the later ones nothing, and one done again with another re
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from json import dumps
 from pathlib import Path
-from typing import Any, Literal
 
 from aisle import memory
 from aisle.data.errors import InputError
 from aisle.durable import exchange, move, remove, sync_tree
 from aisle.manifest import Manifest, checksums
 from aisle.provenance import digest_of, file_sha256, source_digest, versions
+from aisle.stage import Done, Folders, Stage
 
 LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where a stage reads and writes.
-
-    Attributes:
-        out: holds what a killed try of the same fingerprint left; at the end, all in it is the result.
-        work: for scratch files, kept between tries, removed when the stage is done.
-        inputs: the folders of the stages it reads, by name.
-    """
-
-    out: Path
-    work: Path
-    inputs: Mapping[str, Path]
-
-    def keep(self, *names: str) -> None:
-        """Move files or folders from the scratch folder into the result."""
-        for name in names:
-            remove(self.out / name)
-            (self.work / name).rename(self.out / name)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step from folders to a folder.
-
-    Attributes:
-        name: of the step, and of its folder.
-        run: does the work.
-        reads: names of the stages whose folders it reads.
-        sources: digests of what it reads from outside, by name.
-        settings: what bears on the result, as JSON can hold it.
-        seed: of everything random in it.
-        components: folders of aisle's source that it uses.
-    """
-
-    name: str
-    run: Callable[[Folders], None]
-    reads: tuple[str, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    components: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Done:
-    """A stage whose folder is whole."""
-
-    folder: Path
-    manifest: Manifest
-    status: Literal["ran", "unchanged"]
-
-    def outcome(self) -> str:
-        """How it went, in a few words."""
-        if self.status == "unchanged":
-            return f"unchanged since {self.manifest.finished}"
-        memory = f"{self.manifest.peak_memory / 2**20:,.0f} MiB"
-        return f"done in {self.manifest.seconds:,.1f} s, peak memory {memory}"
-
-    def facts(self) -> dict[str, str | float]:
-        """The same and more, for machines."""
-        return {
-            "folder": str(self.folder),
-            "status": self.status,
-            "fingerprint": self.manifest.fingerprint,
-            "digest": self.manifest.digest,
-            "seconds": self.manifest.seconds,
-            "peak_memory": self.manifest.peak_memory,
-        }
 
 
 class Workshop:

@@ -10,7 +10,7 @@ from aisle.data.detect import MAPPING_NAME, detect
 from aisle.data.errors import InputError
 from aisle.provenance import file_sha256, files_digest
 from aisle.settings import Settings
-from aisle.stages import Folders, Stage
+from aisle.stage import Folders, Stage
 
 
 def prepare_stage(data: Path, settings: Settings) -> Stage:

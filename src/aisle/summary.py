@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from aisle.stages import Done
+from aisle.stage import Done
 
 
 def of_stage(done: Done) -> list[RenderableType]:

@@ -16,7 +16,8 @@ from typing import Any
 
 from aisle.durable import exchange, write_whole
 from aisle.lock import locked
-from aisle.stages import Folders, Stage, Workshop
+from aisle.stage import Folders, Stage
+from aisle.stages import Workshop
 
 CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate"}
 

@@ -12,9 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from aisle.cli import app, number
+from aisle.cli import app
+from aisle.cli.shops import number
+from aisle.cli.verb import Answer, verb
 from aisle.data.errors import InputError
-from aisle.verbs import Answer, verb
 
 BIN = Path(sys.executable).with_name("aisle")
 
@@ -128,7 +129,7 @@ def test_ctrl_c_is_status_130(failing: typer.Typer) -> None:
 
 def test_a_signal_at_work_is_status_130(tmp_path: Path) -> None:
     program = (
-        "import time, typer; from aisle.verbs import Answer, verb; app = typer.Typer()\n"
+        "import time, typer; from aisle.cli.verb import Answer, verb; app = typer.Typer()\n"
         "def work(): print('at work', flush=True); time.sleep(60); return Answer({})\n"
         "verb(app)(work); app()"
     )

@@ -24,7 +24,8 @@ from aisle.evaluation import Runs, evaluate_candidates
 from aisle.lock import locked
 from aisle.retriever import locate
 from aisle.settings import Settings, load_settings
-from aisle.stages import Folders, Stage, Workshop, whole_folder
+from aisle.stage import Folders, Stage
+from aisle.stages import Workshop, whole_folder
 
 SMALL = (
     "retriever.max_rounds=2",

@@ -14,7 +14,8 @@ from aisle.durable import exchange
 from aisle.lock import locked
 from aisle.manifest import Manifest
 from aisle.provenance import files_digest
-from aisle.stages import Folders, Stage, Workshop, whole_folder
+from aisle.stage import Folders, Stage
+from aisle.stages import Workshop, whole_folder
 
 
 class Count:

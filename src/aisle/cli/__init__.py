@@ -1,0 +1,53 @@
+"""The command line.
+
+Here are only the names of the verbs; what takes long to import is imported inside them, so that
+`aisle --help` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from aisle.cli import about, measuring, shops, stages
+from aisle.cli.verb import verb
+
+app = typer.Typer(
+    name="aisle",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A recommender for shops that reads: your files in, candidates and an evaluation out.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def aisle(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Print the version, if asked."""
+    if version:
+        from importlib import metadata
+
+        typer.echo(metadata.version("aisle"))
+        raise typer.Exit
+
+
+for command in (
+    stages.run,
+    stages.prepare,
+    stages.train,
+    stages.index,
+    stages.candidates,
+    measuring.evaluate,
+    measuring.compare,
+    shops.shop,
+    shops.fetch,
+    about.settings,
+):
+    verb(app)(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

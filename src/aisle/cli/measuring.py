@@ -1,0 +1,112 @@
+"""Verbs that measure: candidates against baselines, anybody's runs, and one report against another."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aisle.cli.answers import facts_of, report_answer
+from aisle.cli.options import Config, Redo, Seed, Set, settings_of
+from aisle.cli.verb import Answer
+
+if TYPE_CHECKING:
+    from aisle.eval.report import Report
+    from aisle.settings import Settings
+
+
+def evaluate(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run; with --run: for the report.")
+    ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            metavar="[NAME=]FILE",
+            help="Anybody's run (Parquet or TREC), named by its file unless told; may be repeated.",
+        ),
+    ] = None,
+    truth: Annotated[Path | None, typer.Option("--truth", help="What the users of --run wanted.")] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option("--items", help="Parquet with the item_id of the whole catalogue, for coverage."),
+    ] = None,
+    config: Config = None,
+    set_: Set = None,
+    seed: Seed = None,
+    redo: Redo = False,
+) -> Answer:
+    """Hold candidates against baselines, or any runs (--run) against a truth."""
+    settings = settings_of(config, set_, seed=seed)
+    if run:
+        return _evaluate_files(run, truth, items, out, settings)
+    from aisle.data.errors import InputError
+
+    if out is None or truth is not None or items is not None:
+        given = "--truth" if truth is not None else "--items" if items is not None else None
+        found = f"{given} without --run" if given else "neither"
+        raise InputError("--out alone, or --run and --truth", found, "see `aisle evaluate --help`")
+    from aisle import pipeline
+
+    done = pipeline.evaluate(out, settings, redo=redo)
+    report = report_answer(done.folder)
+    return Answer({"out": str(out), **facts_of({"evaluate": done}), **report.data}, report.shown)
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a run, or its report.json.")],
+    after: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="Folder of a later run, or its report.json.")
+    ],
+) -> Answer:
+    """Show what changed between two runs, if they were measured on the same."""
+    from aisle.eval.report.compare import changes_table, compare_reports
+
+    one, other = _read_report(before), _read_report(after)
+    changes = compare_reports(one, other)
+    facts = [{**change._asdict(), "difference": change.difference} for change in changes]
+    return Answer({"changes": facts}, [changes_table(one, changes)])
+
+
+def _read_report(place: Path) -> "Report":
+    """The report of a run's folder, of an evaluation's, or of a file."""
+    from aisle.eval.report import Report
+
+    stage = place / "evaluate"
+    return Report.read(stage if stage.is_dir() else place)
+
+
+def _named(runs: list[str]) -> dict[str, Path]:
+    """Files of `[NAME=]FILE` by name.
+
+    Raises:
+        InputError: two have the same name.
+    """
+    from aisle.data.errors import InputError
+
+    named: dict[str, Path] = {}
+    for run in runs:
+        name, given, file = run.rpartition("=")
+        path = Path(file)
+        if (name := name if given else path.stem) in named:
+            fix = "name one of them: --run NAME=FILE"
+            raise InputError("runs of different names", f"{named[name]} and {path} are both {name!r}", fix)
+        named[name] = path
+    return named
+
+
+def _evaluate_files(
+    runs: list[str], truth: Path | None, items: Path | None, out: Path | None, settings: "Settings"
+) -> Answer:
+    from aisle.data.errors import InputError
+    from aisle.eval.evaluate import evaluate_files
+    from aisle.eval.report import tables, write_report
+
+    if truth is None:
+        raise InputError("--truth FILE with --run", "--run alone", "name the file with what the users wanted")
+    named = _named(runs)
+    report = evaluate_files(named, truth, catalogue=items, settings=settings.evaluate, seed=settings.seed)
+    if out is None:
+        return Answer(report.model_dump(mode="json"), [*tables(report)])
+    write_report(report, out)
+    return report_answer(out)

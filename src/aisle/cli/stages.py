@@ -1,0 +1,84 @@
+"""Verbs that bring stages up to date: one by one, or all."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from aisle.cli.answers import facts_of, report_answer, stage_answer
+from aisle.cli.options import Config, Data, Encoder, MappingFile, Out, Redo, Seed, Set, Split, settings_of
+from aisle.cli.verb import Answer
+
+StageName = StrEnum("StageName", ["prepare", "train", "index", "candidates", "evaluate"])
+
+
+def run(
+    data: Data,
+    out: Out,
+    config: Config = None,
+    set_: Set = None,
+    seed: Seed = None,
+    split: Split = None,
+    mapping: MappingFile = None,
+    encoder: Encoder = None,
+    redo: Annotated[
+        list[StageName] | None,
+        typer.Option("--redo", help="A stage to do although nothing has changed; may be repeated."),
+    ] = None,
+) -> Answer:
+    """Do all that follows: prepare, train, index, candidates, evaluate."""
+    from aisle import pipeline
+
+    settings = settings_of(config, set_, seed=seed, split=split, mapping=mapping, encoder=encoder)
+    done = pipeline.run(data, out, settings, redo=[stage.value for stage in redo or ()])
+    report = report_answer(done["evaluate"].folder)
+    return Answer({"out": str(out), **facts_of(done), **report.data}, report.shown)
+
+
+def prepare(
+    data: Data,
+    out: Out,
+    config: Config = None,
+    set_: Set = None,
+    split: Split = None,
+    mapping: MappingFile = None,
+    redo: Redo = False,
+) -> Answer:
+    """Clean the shop's files and split them by time or order."""
+    from aisle import pipeline
+    from aisle.data.prepared import Prepared
+    from aisle.summary import of_counts
+
+    done = pipeline.prepare(data, out, settings_of(config, set_, split=split, mapping=mapping), redo=redo)
+    counts = Prepared(done.folder).counts
+    return Answer({"out": str(out), **facts_of({"prepare": done}), "counts": counts}, of_counts(done, counts))
+
+
+def train(
+    out: Out,
+    config: Config = None,
+    set_: Set = None,
+    seed: Seed = None,
+    encoder: Encoder = None,
+    redo: Redo = False,
+) -> Answer:
+    """Train the two towers on the prepared shop."""
+    from aisle import pipeline
+
+    return stage_answer(
+        out, pipeline.train(out, settings_of(config, set_, seed=seed, encoder=encoder), redo=redo)
+    )
+
+
+def index(out: Out, config: Config = None, set_: Set = None, redo: Redo = False) -> Answer:
+    """Index the item vectors."""
+    from aisle import pipeline
+
+    return stage_answer(out, pipeline.index(out, settings_of(config, set_), redo=redo))
+
+
+def candidates(out: Out, config: Config = None, set_: Set = None, redo: Redo = False) -> Answer:
+    """Retrieve the best unseen items of every user."""
+    from aisle import pipeline
+
+    return stage_answer(out, pipeline.candidates(out, settings_of(config, set_), redo=redo))
