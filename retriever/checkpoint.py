@@ -18,7 +18,7 @@ from aisle.data.settings import TextSettings
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.towers import ItemTower, SequenceTower, TextTower, TwoTower
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

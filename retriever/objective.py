@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from aisle.retriever.losses import full_softmax, in_batch, sampled_softmax
-from aisle.retriever.settings import RetrieverSettings
+from aisle.retriever.settings import ObjectiveSettings
 
 Loss = Literal["full_softmax", "sampled_softmax", "in_batch"]
 
@@ -30,7 +30,7 @@ class Objective(nn.Module):
     temperature: Tensor
 
     def __init__(
-        self, known: Bool[Tensor, " items"], counts: Int[Tensor, " items"], settings: RetrieverSettings
+        self, known: Bool[Tensor, " items"], counts: Int[Tensor, " items"], settings: ObjectiveSettings
     ) -> None:
         super().__init__()
         rows = torch.nonzero(known).squeeze(1)
@@ -75,8 +75,8 @@ class Objective(nn.Module):
                 )
 
 
-def chosen_loss(settings: RetrieverSettings, items: int) -> Loss:
+def chosen_loss(settings: ObjectiveSettings, items: int) -> Loss:
     """The loss that the settings name, with `auto` resolved by the number of items in training."""
-    if settings.loss in get_args(Loss):
-        return settings.loss  # type: ignore[return-value]
+    if settings.kind in get_args(Loss):
+        return settings.kind  # type: ignore[return-value]
     return "full_softmax" if items <= settings.full_softmax_limit else "sampled_softmax"

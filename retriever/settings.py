@@ -27,6 +27,21 @@ class EncoderSettings(BaseModel):
     )
 
 
+class ObjectiveSettings(BaseModel):
+    """What training asks of the towers: which items compete with the relevant one, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["auto", "full_softmax", "sampled_softmax", "in_batch"] = Field(
+        default="auto", description="auto: full softmax up to full_softmax_limit items, else sampled softmax"
+    )
+    full_softmax_limit: int = Field(
+        default=15_000, ge=1, description="largest catalogue for which auto takes full_softmax"
+    )
+    negatives: int = Field(default=4096, ge=1, description="uniform negatives of a step of sampled_softmax")
+    temperature: float = Field(default=0.07, gt=0, description="scores are divided by it before the softmax")
+
+
 class RetrieverSettings(BaseModel):
     """Item tower, user tower, and how they are trained."""
 
@@ -54,14 +69,7 @@ class RetrieverSettings(BaseModel):
     dropout: float = Field(default=0.2, ge=0, lt=1, description="dropout in both towers")
     max_history: int = Field(default=50, ge=1, description="most recent events of a user that the towers see")
     similarity: Literal["cosine", "dot"] = Field(default="cosine", description="how a user meets an item")
-    temperature: float = Field(default=0.07, gt=0, description="scores are divided by it before the softmax")
-    loss: Literal["auto", "full_softmax", "sampled_softmax", "in_batch"] = Field(
-        default="auto", description="auto: full softmax up to full_softmax_limit items, else sampled softmax"
-    )
-    full_softmax_limit: int = Field(
-        default=15_000, ge=1, description="largest catalogue for which auto takes full_softmax"
-    )
-    negatives: int = Field(default=4096, ge=1, description="uniform negatives of a step of sampled_softmax")
+    objective: ObjectiveSettings = ObjectiveSettings()
     precision: Precision = Field(
         default="auto", description="arithmetic of training; auto: bf16 where the processor computes in it"
     )

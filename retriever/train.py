@@ -148,7 +148,9 @@ class Job:
         epochs: float | None,
         folder: Path,
     ) -> TowerTrainer:
-        objective = Objective(towers.items.known, dataset.target_counts(len(towers.prior)), self.settings)
+        objective = Objective(
+            towers.items.known, dataset.target_counts(len(towers.prior)), self.settings.objective
+        )
         epoch_steps = self._epoch_steps(dataset)
         round_steps = max(epoch_steps, self.settings.round_steps)
         steps = round(epochs * epoch_steps) if epochs else self.settings.max_rounds * round_steps
@@ -166,7 +168,9 @@ class Job:
         facts = json.loads((folder / DONE).read_text())
         prior = Prior(**facts.pop("prior"))
         towers.load_state_dict(load_file(folder / "towers.safetensors"))
-        towers.set_prior(prior.of(histories, len(self.prepared.item_ids)) * self.settings.temperature)
+        towers.set_prior(
+            prior.of(histories, len(self.prepared.item_ids)) * self.settings.objective.temperature
+        )
         return Fit(towers.eval().cpu(), texts, prior=prior, **facts)
 
     def _item_text(self, parts: Sequence[Part]) -> tuple[Tensor, str] | tuple[None, None]:

@@ -147,7 +147,7 @@ class Watch(TrainerCallback):
             raise InputError(
                 "a finite training loss",
                 f"{loss} in step {state.global_step}",
-                "lower retriever.learning_rate or raise retriever.temperature",
+                "lower retriever.learning_rate or raise retriever.objective.temperature",
             )
 
 

@@ -78,7 +78,7 @@ class Validation:
         self.users = users
         self.past = past
         self.timed = prepared.timed
-        self.temperature = settings.temperature
+        self.temperature = settings.objective.temperature
 
     def ndcg(self, towers: TwoTower) -> float:
         """Mean ndcg@10 of the towers without a prior."""

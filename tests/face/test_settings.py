@@ -43,7 +43,7 @@ def test_overrides_win_over_the_file_and_the_last_over_the_first(tmp_path: Path)
     ("override", "value"),
     [
         ("retriever.dim=64", 64),
-        ("retriever.temperature=1", 1.0),
+        ("retriever.objective.temperature=1", 1.0),
         ("retriever.refit=false", False),
         ("retriever.encoder.model=some/encoder-v2", "some/encoder-v2"),
         ("retriever.encoder.model=1984", "1984"),
@@ -85,7 +85,7 @@ def test_an_unknown_key_is_rejected_with_the_nearest_known_one(override: str, ne
         ("retriever.dim=true", "integer"),
         ("retriever.dim=0", "greater than or equal to 2"),
         ("retriever.refit=yes", "boolean"),
-        ("retriever.loss=best", "'full_softmax'"),
+        ("retriever.objective.kind=best", "'full_softmax'"),
         ("seed=-1", "greater than or equal to 0"),
         ("evaluate.k=10", "array"),
         ("evaluate.k=[0]", "greater than or equal to 1"),

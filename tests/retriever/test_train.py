@@ -22,7 +22,7 @@ from aisle.index.settings import IndexSettings
 from aisle.retriever.candidates import build_index, encoder_run, fingerprint, retrieve
 from aisle.retriever.checkpoint import load
 from aisle.retriever.encoder import Encoder
-from aisle.retriever.settings import EncoderSettings, RetrieverSettings
+from aisle.retriever.settings import EncoderSettings, ObjectiveSettings, RetrieverSettings
 from aisle.retriever.train import train
 
 SMALL = RetrieverSettings(
@@ -88,9 +88,9 @@ def test_the_sequence_tower_learns_what_comes_next(shop, sequence):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"loss": "sampled_softmax", "negatives": 16},
-        {"loss": "in_batch"},
-        {"similarity": "dot", "temperature": 1.0},
+        {"objective": ObjectiveSettings(kind="sampled_softmax", negatives=16)},
+        {"objective": ObjectiveSettings(kind="in_batch")},
+        {"similarity": "dot", "objective": ObjectiveSettings(temperature=1.0)},
         {"item_text": False},
         {"item_ids": False},
     ],
