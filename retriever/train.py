@@ -22,10 +22,11 @@ from aisle.retriever.checkpoint import Checkpoint, build, save
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.objective import Objective
 from aisle.retriever.prior import Prior
+from aisle.retriever.rounds import BEST, METRIC, Curve
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.texts import digest, item_texts, kept_vectors
 from aisle.retriever.towers import TwoTower
-from aisle.retriever.trainer import BEST, METRIC, Curve, TowerTrainer, Watch
+from aisle.retriever.trainer import TowerTrainer, Watch
 from aisle.retriever.users import users_of
 from aisle.retriever.validation import Validation
 

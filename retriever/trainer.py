@@ -1,42 +1,23 @@
-"""transformers' training loop, with a contrastive objective and a ranking as its evaluation."""
+"""Training of towers: a contrastive objective, and batches of users with histories of similar length."""
 
-import json
-import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
-from transformers.trainer import TRAINER_STATE_NAME
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from transformers.utils import SAFE_WEIGHTS_NAME
 
 from aisle.data.errors import InputError
 from aisle.data.progress import Meter
 from aisle.retriever.batches import SequenceDataset, SequenceExamples, TextDataset, TextExamples
 from aisle.retriever.objective import Objective
+from aisle.retriever.rounds import RoundsTrainer
 from aisle.retriever.towers import TwoTower
 
-METRIC = "ndcg@10"
-BEST = f"eval_{METRIC}"
 
-Curve = list[dict[str, int | float]]
-"""Of each round: `epoch`, `loss`, and `ndcg@10` where there is a validation."""
-
-
-class TowerTrainer(Trainer):
+class TowerTrainer(RoundsTrainer):
     """Trains towers on examples of users; batches hold users of similar history length."""
 
     objective: Objective
@@ -49,18 +30,8 @@ class TowerTrainer(Trainer):
         validation: Callable[[TwoTower], float] | None,
         arguments: TrainingArguments,
     ) -> None:
-        super().__init__(
-            model=towers,
-            args=arguments,
-            train_dataset=dataset,
-            eval_dataset=dataset if validation else None,  # asked for, never read: see evaluate
-            data_collator=dataset.collate,
-        )
-        self.remove_callback(PrinterCallback)
-        logging.getLogger("transformers.trainer_utils").addFilter(_is_news)
-        self.towers = towers
+        super().__init__(towers, dataset, validation, arguments)
         self.objective = objective.to(arguments.device)
-        self.validation = validation
         self.lengths = dataset.lengths.tolist()
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
@@ -70,48 +41,6 @@ class TowerTrainer(Trainer):
         rows = self.objective.rows(targets)
         users, items = model(examples, rows)
         return self.objective(users, items, targets, rows)  # type: ignore[no-any-return]
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Validation ndcg@10 of the towers as they are."""
-        if self.validation is None:
-            raise RuntimeError("no validation was asked for")
-        self.towers.eval()
-        metrics = {BEST: self.validation(self.towers)}
-        self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def run(self, folder: Path, patience: int | None) -> None:
-        """Train, from the newest checkpoint in `folder` on, and end with the weights of the best round.
-
-        A training that had ended when it was killed does not go on.
-
-        Args:
-            folder: where the checkpoints are.
-            patience: rounds without a better validation before stopping; None without validation.
-        """
-        newest = next(reversed(checkpoints(folder)), None)
-        state = TrainerState.load_from_json(str(newest / TRAINER_STATE_NAME)) if newest else None
-        if state and self._had_ended(state, patience):
-            self.state = state
-        else:
-            self.train(resume_from_checkpoint=str(newest) if newest else None)
-        best = self.state.best_global_step or self.state.global_step
-        self.towers.load_state_dict(load_file(folder / f"{PREFIX_CHECKPOINT_DIR}-{best}" / SAFE_WEIGHTS_NAME))
-
-    def _had_ended(self, state: TrainerState, patience: int | None) -> bool:
-        if patience is None or not self.args.eval_steps:
-            return state.global_step >= self.args.max_steps
-        rounds = (state.global_step - (state.best_global_step or 0)) / self.args.eval_steps
-        return rounds >= patience or state.global_step >= self.args.max_steps
-
-    def curve(self) -> Curve:
-        """Loss, and validation ndcg@10 where there is one, of each round."""
-        rounds: dict[int, dict[str, int | float]] = {}
-        for entry in self.state.log_history:
-            row = rounds.setdefault(int(entry["step"]), {"epoch": round(entry["epoch"], 2)})
-            row.update({name: entry[key] for name, key in (("loss", "loss"), (METRIC, BEST)) if key in entry})
-        return [row for row in rounds.values() if len(row) > 1]
 
     def _get_train_sampler(self, *_: Any) -> Sampler[int]:
         return LengthGroupedSampler(self.args.train_batch_size, lengths=self.lengths)
@@ -149,22 +78,3 @@ class Watch(TrainerCallback):
                 f"{loss} in step {state.global_step}",
                 "lower retriever.learning_rate or raise retriever.objective.temperature",
             )
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints below `folder`, oldest first; the trainer writes a checkpoint's state last."""
-    steps = {int(path.name.rpartition("-")[2]): path for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")}
-    return [path for _, path in sorted(steps.items()) if _is_whole(path)]
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    try:
-        json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
-    except (OSError, ValueError):  # killed while it was written
-        return False
-    return True
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a message of transformers is worth a line: not that quick checkpoints are ordered by number."""
-    return "mtime may not be reliable" not in record.getMessage()
