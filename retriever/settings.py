@@ -11,12 +11,20 @@ Precision = Literal["auto", "fp32", "bf16"]
 """Arithmetic of a model; auto: bf16 where the processor has instructions for it, else fp32."""
 
 
+Pooling = Literal["mean", "cls", "last_token", "max"]
+"""How the states of a text's tokens become one vector."""
+
+
 class EncoderSettings(BaseModel):
     """The language model that reads products and behaviour."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(default=MINILM, description="Hugging Face name or local folder of an encoder")
+    pooling: Literal["auto"] | Pooling = Field(
+        default="auto",
+        description="tokens to one vector; auto: as the model's folder says (1_Pooling), else mean",
+    )
     max_tokens: int = Field(default=128, ge=8, description="longest text, in tokens; the rest is cut")
     batch_tokens: int = Field(
         default=8192, ge=64, description="tokens in one batch of texts, padding included"

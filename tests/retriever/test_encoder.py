@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from language_models import tiny_bert
+from transformers import RobertaConfig, RobertaModel, T5Config, T5Model
 
 from aisle.data.errors import InputError
 from aisle.retriever import locate as locate_module
-from aisle.retriever.encoder import Encoder, mean_pool
+from aisle.retriever.encoder import Encoder
 from aisle.retriever.locate import PACKAGE_SHA256, locate
 from aisle.retriever.settings import MINILM, EncoderSettings
 
@@ -43,10 +45,46 @@ def test_bf16_stays_close(encoder):
     assert (rough * encoder.encode(TEXTS)).sum(1).min() > 0.999
 
 
-def test_mean_pool_leaves_padding_out():
-    states = torch.tensor([[[1.0], [3.0], [100.0]]])
-    assert mean_pool(states, torch.tensor([[1, 1, 0]])).item() == (1 + 3) / 2
-    assert mean_pool(states, torch.tensor([[0, 0, 0]])).item() == 0
+def test_texts_longer_than_the_model_has_positions_for(tmp_path):
+    folder = str(tiny_bert(tmp_path))
+    with pytest.raises(InputError, match="at most 64 tokens"):
+        Encoder.load(EncoderSettings(model=folder, max_tokens=65))
+    encoder = Encoder.load(EncoderSettings(model=folder, max_tokens=64))
+    assert encoder.encode(["long " * 1000]).shape == (1, 16)
+    with pytest.raises(InputError, match="at most 64 tokens"):
+        encoder.encode(["long"], longest=65)
+
+
+def test_positions_of_roberta_begin_behind_its_padding(tmp_path):
+    config = RobertaConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=90,
+        max_position_embeddings=40, pad_token_id=1,
+    )  # fmt: skip
+    tokenizer = Encoder.load(EncoderSettings(model=str(tiny_bert(tmp_path)), max_tokens=32)).tokenizer
+    encoder = Encoder(RobertaModel(config).eval(), tokenizer, EncoderSettings(), tmp_path)
+    assert encoder.longest == 40 - 2
+    batch = {"input_ids": torch.full((1, 38), 5), "attention_mask": torch.ones(1, 38, dtype=torch.long)}
+    assert encoder.vectors(batch).isfinite().all()
+    with pytest.raises((IndexError, RuntimeError)):
+        encoder.vectors({name: value.repeat(1, 2)[:, :39] for name, value in batch.items()})
+
+
+def test_weights_of_another_architecture(tmp_path):
+    folder = tiny_bert(tmp_path)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"num_hidden_layers": 1', '"num_hidden_layers": 2'))
+    with pytest.raises(InputError, match="no weights for 16 parameters"):
+        Encoder.load(EncoderSettings(model=str(folder), max_tokens=32))
+
+
+def test_an_encoder_with_a_decoder(tmp_path):
+    T5Model(T5Config(vocab_size=120, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)).save_pretrained(
+        tmp_path / "t5"
+    )
+    for path in tiny_bert(tmp_path / "bert").glob("tokenizer*"):
+        path.rename(tmp_path / "t5" / path.name)
+    with pytest.raises(InputError, match="a decoder behind it"):
+        Encoder.load(EncoderSettings(model=str(tmp_path / "t5"), max_tokens=32))
 
 
 def test_the_packaged_model_is_found_without_importing_it():
