@@ -23,12 +23,14 @@ class Histories:
         items: item rows, int64 (n_events).
         kinds: positions in `KINDS`, int8 (n_events).
         times: microseconds since 1970, or the position where only the order is known, int64 (n_events).
+        ratings: stars from 0 to 5, NaN where an event has none, float32 (n_events); None where none has.
     """
 
     offsets: Rows
     items: Rows
     kinds: NDArray[np.int8]
     times: Rows
+    ratings: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -45,6 +47,7 @@ class Histories:
                 item=items.code("item_id"),
                 kind=pl.col("kind").to_physical().cast(pl.Int8),
                 time=event_time(),
+                rating=pl.col("rating").cast(pl.Float32),
             )
             .drop_nulls(["user", "item"])
             .collect()
@@ -56,6 +59,7 @@ class Histories:
             items=frame["item"].to_numpy(),
             kinds=frame["kind"].to_numpy(),
             times=frame["time"].to_numpy(),
+            ratings=None if frame["rating"].is_null().all() else frame["rating"].fill_null(np.nan).to_numpy(),
         )
 
     def __len__(self) -> int:
@@ -78,7 +82,8 @@ class Histories:
         """Runs of events on one item (a look, a cart, a purchase) become one event.
 
         Its kind is the strongest of the run, a kind of `targets` before any other: a purchase that is
-        reviewed at once is still a purchase. Its time is that of the run's last event.
+        reviewed at once is still a purchase. Its time is that of the run's last event, its rating the run's
+        last one.
         """
         owner = np.repeat(np.arange(len(self)), self.lengths)
         starts = np.ones(len(self.items), bool)
@@ -90,7 +95,15 @@ class Histories:
         kinds = np.maximum.reduceat(strength, first) % len(KINDS) if len(first) else self.kinds
         counts = np.bincount(owner[first], minlength=len(self))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Histories(offsets, self.items[first], kinds, self.times[last])
+        return Histories(offsets, self.items[first], kinds, self.times[last], self._last_ratings(first))
+
+    def _last_ratings(self, first: Rows) -> NDArray[np.float32] | None:
+        """The last rating of each run of events; runs start at `first`."""
+        if self.ratings is None or not len(first):
+            return self.ratings
+        rated = np.where(np.isnan(self.ratings), -1, np.arange(len(self.ratings)))
+        last = np.maximum.reduceat(rated, first)
+        return np.where(last >= 0, self.ratings[last], np.float32(np.nan))
 
 
 def event_time() -> pl.Expr:

@@ -66,6 +66,11 @@ class Prepared:
         """Whether events have a time, and not only an order."""
         return self.counts["order"] == "time"
 
+    @property
+    def split_by_time(self) -> bool:
+        """Whether the parts follow each other in time, so that each begins at one moment for all users."""
+        return self.counts.get("cuts") is not None
+
     @cached_property
     def items(self) -> pl.DataFrame:
         """The catalogue, one row an item row."""

@@ -1,12 +1,13 @@
 """Histories to batches: what the user towers see, and what they have to predict."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -22,7 +23,8 @@ class Batch:
 
     def to(self: SomeBatch, device: torch.device | str, **options: bool) -> SomeBatch:
         """The same batch on `device`."""
-        return type(self)(*(getattr(self, field.name).to(device, **options) for field in fields(self)))  # type: ignore[arg-type]
+        values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return type(self)(*(None if value is None else value.to(device, **options) for value in values))
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,26 @@ class PaddedHistories(Batch):
         items: item rows; 0 in padding.
         kinds: positions in `KINDS`; 0 in padding.
         lengths: events of each user, 0 for a user without history.
+        ratings: codes of the stars that an event came with, see :mod:`aisle.retriever.inputs`.
+        gaps: codes of the time since the user's event before.
+        waits: codes of the time from an event to the next one, or to the moment of prediction.
+
+    The last three are None where the data has nothing of the kind, and 0 where an event has none.
     """
 
     items: Int[Tensor, "users events"]
     kinds: Int[Tensor, "users events"]
     lengths: Int[Tensor, " users"]
+    ratings: Int[Tensor, "users events"] | None = None
+    gaps: Int[Tensor, "users events"] | None = None
+    waits: Int[Tensor, "users events"] | None = None
+
+    def without_last(self) -> "PaddedHistories":
+        """The same histories without the last column, and one event less each."""
+        columns = ("items", "kinds", "ratings", "gaps", "waits")
+        given = {name: getattr(self, name) for name in columns if getattr(self, name) is not None}
+        cut = {name: value[:, :-1] for name, value in given.items()}
+        return replace(self, lengths=(self.lengths - 1).clamp(min=0), **cut)
 
 
 @dataclass(frozen=True)
@@ -77,8 +94,20 @@ class TextExamples(Batch):
         return self.targets
 
 
-def pad(histories: Histories, user_rows: Rows, longest: int) -> PaddedHistories:
-    """The `longest` most recent events of each of `user_rows`."""
+def pad(
+    histories: Histories,
+    user_rows: Rows,
+    longest: int,
+    told: Mapping[str, NDArray[np.int8]] | None = None,
+) -> PaddedHistories:
+    """The `longest` most recent events of each of `user_rows`.
+
+    Args:
+        histories: of all users.
+        user_rows: who is in the batch.
+        longest: events of a user at most.
+        told: codes of all events of `histories`, from :func:`aisle.retriever.inputs.told`.
+    """
     stops = histories.offsets[user_rows + 1]
     lengths = np.minimum(stops - histories.offsets[user_rows], longest)
     width = max(1, int(lengths.max(initial=0)))
@@ -87,8 +116,12 @@ def pad(histories: Histories, user_rows: Rows, longest: int) -> PaddedHistories:
     place = np.where(inside, (stops - lengths)[:, None] + column, 0)
     items = np.where(inside, histories.items[place] if len(histories.items) else 0, 0)
     kinds = np.where(inside, histories.kinds[place] if len(histories.kinds) else 0, 0)
+    codes = {
+        name: torch.from_numpy(np.where(inside, flat[place] if len(flat) else 0, 0).astype(np.int64))
+        for name, flat in (told or {}).items()
+    }
     return PaddedHistories(
-        torch.from_numpy(items), torch.from_numpy(kinds.astype(np.int64)), torch.from_numpy(lengths)
+        torch.from_numpy(items), torch.from_numpy(kinds.astype(np.int64)), torch.from_numpy(lengths), **codes
     )
 
 
@@ -98,9 +131,16 @@ class SequenceDataset(Dataset[int]):
     An example is a user row; :meth:`collate` makes a batch of some.
     """
 
-    def __init__(self, histories: Histories, target_kinds: Sequence[Kind], longest: int) -> None:
+    def __init__(
+        self,
+        histories: Histories,
+        target_kinds: Sequence[Kind],
+        longest: int,
+        told: Mapping[str, NDArray[np.int8]] | None = None,
+    ) -> None:
         self.histories = histories
         self.longest = longest
+        self.told = told
         self.target_codes = torch.tensor([KINDS.index(kind) for kind in target_kinds])
         owner = np.repeat(np.arange(len(histories)), histories.lengths)
         recent = np.arange(len(owner)) >= histories.offsets[owner + 1] - (longest + 1)
@@ -121,11 +161,10 @@ class SequenceDataset(Dataset[int]):
 
     def collate(self, users: list[int]) -> dict[str, SequenceExamples]:
         """A batch of the given users: inputs are their events, targets the same events one place later."""
-        whole = pad(self.histories, np.array(users, np.int64), self.longest + 1)
+        whole = pad(self.histories, np.array(users, np.int64), self.longest + 1, self.told)
         inside = torch.arange(whole.items.shape[1]) < whole.lengths[:, None]
         wanted = inside & torch.isin(whole.kinds, self.target_codes)
-        past = PaddedHistories(whole.items[:, :-1], whole.kinds[:, :-1], (whole.lengths - 1).clamp(min=0))
-        return {"examples": SequenceExamples(past, whole.items, wanted)}
+        return {"examples": SequenceExamples(whole.without_last(), whole.items, wanted)}
 
 
 class TextDataset(Dataset[int]):

@@ -14,6 +14,9 @@ Precision = Literal["auto", "fp32", "bf16"]
 Pooling = Literal["mean", "cls", "last_token", "max"]
 """How the states of a text's tokens become one vector."""
 
+Input = Literal["ratings", "gaps", "recency"]
+"""What the sequence tower is told of an event besides its item, kind and place."""
+
 
 class EncoderSettings(BaseModel):
     """The language model that reads products and behaviour."""
@@ -75,6 +78,13 @@ class RetrieverSettings(BaseModel):
     layers: int = Field(default=1, ge=1, description="transformer layers of the sequence tower")
     heads: int = Field(default=2, ge=1, description="attention heads; divides dim")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="dropout in both towers")
+    inputs: tuple[Input, ...] = Field(
+        default=("ratings", "gaps", "recency"),
+        description="what the sequence tower is told of an event besides item, kind and place, where the "
+        "data has it; ratings: its stars; gaps: time since the user's event before; recency: time until "
+        "the next event or, after the last one, until the moment of prediction, which only a split by "
+        "time knows",
+    )
     max_history: int = Field(default=50, ge=1, description="most recent events of a user that the towers see")
     similarity: Literal["cosine", "dot"] = Field(default="cosine", description="how a user meets an item")
     objective: ObjectiveSettings = ObjectiveSettings()

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from aisle.data.schema import KINDS
 from aisle.retriever.batches import Batch, PaddedHistories, SequenceExamples, TextExamples, TextPast
+from aisle.retriever.inputs import GAP_CODES, RATING_CODES
 
 Past = TypeVar("Past")
 Examples = TypeVar("Examples")
@@ -90,6 +91,9 @@ class SequenceTower(UserTower[PaddedHistories, SequenceExamples]):
         self.kinds = nn.Embedding(len(KINDS), dim)
         nn.init.normal_(self.places.weight, std=0.02)
         nn.init.zeros_(self.kinds.weight)
+        self.ratings = unlearned(RATING_CODES, dim)
+        self.gaps = unlearned(GAP_CODES, dim)
+        self.waits = unlearned(GAP_CODES, dim)
         self.input_norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(
@@ -110,6 +114,10 @@ class SequenceTower(UserTower[PaddedHistories, SequenceExamples]):
         """State after each number of events, from none to all; undefined behind a user's length."""
         rows, inverse = torch.unique(past.items, return_inverse=True)
         events = items(rows)[inverse] + self.kinds(past.kinds)
+        for name in ("ratings", "gaps", "waits"):
+            codes = getattr(past, name)
+            if codes is not None:
+                events = events + getattr(self, name)(codes)
         start = self.start.expand(len(events), 1, -1)
         states = torch.cat([start, events], dim=1)
         states = self.input_norm(states) + self.places.weight[: states.shape[1]]
@@ -180,6 +188,15 @@ class TwoTower(nn.Module):
 
     def _finished(self, vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         return functional.normalize(vectors, dim=-1) if self.cosine else vectors
+
+
+def unlearned(codes: int, dim: int) -> nn.Embedding:
+    """Vectors of codes that change nothing until they are learned; code 0 ("not known") never does.
+
+    They draw no random numbers, so that a shop without such data gets the towers that it would get
+    without them.
+    """
+    return nn.Embedding(codes, dim, padding_idx=0, _weight=torch.zeros(codes, dim))
 
 
 def projection(width: int, dim: int, dropout: float) -> nn.Sequential:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aisle.data.history import Histories, event_time
@@ -19,6 +20,7 @@ from aisle.data.settings import TextSettings
 from aisle.retriever.arithmetic import device
 from aisle.retriever.batches import Batch, SequenceDataset, TextDataset, TextPast, pad
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.inputs import told
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.texts import history_texts, item_texts, kept_vectors
 from aisle.retriever.towers import TwoTower
@@ -59,14 +61,27 @@ class SequenceUsers(Users):
     def __init__(self, prepared: Prepared, settings: RetrieverSettings) -> None:
         super().__init__(prepared)
         self.longest = settings.max_history
+        self.told_of = settings.inputs
+        self.told = cache(self._told)
+
+    def _told(self, *parts: Part) -> dict[str, NDArray[np.int8]]:
+        """Codes of the events of `parts`; prediction is at the moment of the last of them in the shop."""
+        held = {
+            "ratings": self.histories(*parts).ratings is not None,
+            "gaps": self.prepared.timed,
+            "recency": self.prepared.split_by_time,
+        }
+        return told(self.histories(*parts), [name for name in self.told_of if held[name]])
 
     def examples(self, *parts: Part) -> SequenceDataset:
         """All users with something to predict among their most recent events."""
-        return SequenceDataset(self.histories(*parts), self.prepared.target_kinds, self.longest)
+        return SequenceDataset(
+            self.histories(*parts), self.prepared.target_kinds, self.longest, self.told(*parts)
+        )
 
     def inputs(self, user_rows: Rows, *past: Part) -> Batch:
         """The most recent events, padded."""
-        return pad(self.histories(*past), user_rows, self.longest)
+        return pad(self.histories(*past), user_rows, self.longest, self.told(*past))
 
 
 class TextUsers(Users):

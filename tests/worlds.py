@@ -1,6 +1,7 @@
 """Planted worlds: small shops whose right recommendations are known."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from aisle.data.prepared import Prepared
 from aisle.data.schema import EVENTS, ITEMS
 
 COLOURS = ("red", "green", "blue", "black", "white", "golden")
+CUT = datetime(2024, 5, 1, tzinfo=UTC)
 THINGS = ("lipstick", "nail polish", "shampoo", "perfume")
 
 
@@ -40,6 +42,50 @@ def circle_shop(folder: Path, users: int = 160, seed: int = 0) -> Prepared:
                 }
             )
     return write_prepared(folder, items, parts)
+
+
+def signal_shop(folder: Path, signal: str, users: int = 300, seed: int = 0) -> Prepared:
+    """A shop where the last item says half of what comes next, and the `signal`, which is random, the rest.
+
+    Eight stations stand in a circle, each with an item for day and one for night. Users go from station to
+    station; which of its two items they take is decided by
+
+    - ratings: the stars of the event before; only the order of events is known;
+    - gaps: the time between the two events before;
+    - recency: the time since the event before.
+
+    The last two events of a user are validation and test. Under recency the parts are cut by time instead:
+    the last event of each user is in the first minutes of validation, or of test.
+    """
+    rng = np.random.default_rng(seed)
+    items = [{"item_id": f"{station}{half}"} for station in range(8) for half in ("day", "night")]
+    parts: dict[str, list[dict[str, object]]] = {"train": [], "validation": [], "test": []}
+    for user in range(users):
+        steps = int(rng.integers(4, 8))
+        start = int(rng.integers(8))
+        night = rng.random(steps) < 0.5
+        takes = night if signal == "recency" else np.roll(night, 1)
+        hours = np.where(night, 700, 6) * rng.uniform(0.8, 1.2, steps)
+        end = rng.uniform(0, 0.1) + 0.2 * (user % 2)
+        since_end = np.cumsum(hours[::-1])[::-1] - hours
+        for step in range(steps):
+            event: dict[str, object] = {
+                "user_id": f"u{user:04}",
+                "item_id": f"{(start + step) % 8}{'night' if takes[step] else 'day'}",
+                "kind": "purchase",
+            }
+            if signal == "ratings":
+                event |= {"position": step, "rating": 5.0 if night[step] else 1.0}
+            else:
+                event["timestamp"] = CUT + timedelta(hours=end - since_end[step])
+            part = {steps - 1: "test", steps - 2: "validation"}.get(step, "train")
+            if signal == "recency":
+                part = "train" if step < steps - 1 else ("validation", "test")[user % 2]
+            parts[part].append(event)
+    counts: dict[str, object] = {} if signal == "ratings" else {"order": "time"}
+    if signal == "recency":
+        counts["cuts"] = {"validation": str(CUT), "test": str(CUT + timedelta(hours=0.2))}
+    return write_prepared(folder, items, parts, **counts)
 
 
 def write_prepared(

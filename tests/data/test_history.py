@@ -60,3 +60,25 @@ def test_a_purchase_that_is_reviewed_is_still_a_purchase():
 def test_nothing_to_merge():
     assert len(histories().merge_repeats(["purchase"]).items) == 0
     assert histories().seen(np.array([0]))[0].tolist() == []
+
+
+def test_events_that_become_one_keep_their_last_rating():
+    world = Histories(
+        offsets=np.array([0, 4, 5]),
+        items=np.array([1, 1, 1, 2, 2]),
+        kinds=np.array([0, 4, 0, 3, 3], np.int8),
+        times=np.arange(5),
+        ratings=np.array([np.nan, 2, np.nan, np.nan, 5], np.float32),
+    )
+    merged = world.merge_repeats(["purchase"]).ratings
+    assert pl.Series(merged).fill_nan(-1).to_list() == [2, -1, 5]
+
+
+def test_ratings_are_there_if_any_event_has_one():
+    rows = [{"user_id": "u", "item_id": "a", "kind": "review", "position": place} for place in (0, 1)]
+    rows[1]["rating"] = 4.5
+    found, none = (
+        Histories.of(pl.DataFrame(some, schema=EVENTS), Ids(["u"]), Ids(["a"])) for some in (rows, rows[:1])
+    )
+    assert pl.Series(found.ratings).fill_nan(-1).to_list() == [-1, 4.5]
+    assert none.ratings is None
