@@ -6,7 +6,6 @@ address, validators, length and checksums) and `NAME.lock`.
 
 import errno
 import gzip
-import hashlib
 import logging
 import os
 import shutil
@@ -17,10 +16,12 @@ from pathlib import Path
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aisle.checksum import file_checksum, file_sha256
 from aisle.data.digests import Digest, digests_of
 from aisle.data.errors import InputError
 from aisle.data.exclusive import exclusive
 from aisle.data.progress import meter
+from aisle.durable import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -234,16 +235,10 @@ def _save(answer: httpx.Response, part: Path, have: int, size: int | None) -> No
 def _check(part: Path, note_path: Path, sha256: str | None) -> None:
     """Compare `part` with every checksum there is, and remove it if it fails: going on would not mend it."""
     note = Note.model_validate_json(note_path.read_text())
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(part)
     expected = [Digest(algorithm="sha256", hex=sha256.lower())] if sha256 else []
     for digest in (*expected, *note.digests):
-        with part.open("rb") as file:
-            value = (
-                found
-                if digest.algorithm == "sha256"
-                else hashlib.file_digest(file, digest.algorithm).hexdigest()
-            )
+        value = found if digest.algorithm == "sha256" else file_checksum(part, digest.algorithm)
         if value != digest.hex:
             part.unlink()
             raise InputError(
@@ -271,9 +266,7 @@ def _read_note(path: Path, url: str) -> Note | None:
 
 
 def _write_note(path: Path, note: Note) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(note.model_dump_json(indent=2) + "\n")
-    os.replace(fresh, path)
+    write_whole(path, note.model_dump_json(indent=2) + "\n")
 
 
 def _length(part: Path) -> int:

@@ -1,12 +1,12 @@
 """An exact index on disk: FAISS file, ids, and a description with the checksums of both."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import faiss
 import polars as pl
 
+from aisle.checksum import file_sha256
 from aisle.index.errors import IndexFault
 from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
@@ -41,7 +41,7 @@ def save(index: ExactIndex, ids: pl.Series, folder: Path, *, model: str) -> None
         "items": len(index),
         "dim": index.dim,
         "model": model,
-        "sha256": {name: _sha256(folder / name) for name in ("index.faiss", "ids.parquet")},
+        "sha256": {name: file_sha256(folder / name) for name in ("index.faiss", "ids.parquet")},
     }
     (folder / "index.json").write_text(json.dumps(description, indent=2) + "\n")
 
@@ -70,7 +70,7 @@ def load(folder: Path, settings: IndexSettings, *, model: str | None = None) -> 
             "use the aisle that wrote it, or rebuild",
         )
     for name, expected in description["sha256"].items():
-        if not (folder / name).is_file() or _sha256(folder / name) != expected:
+        if not (folder / name).is_file() or file_sha256(folder / name) != expected:
             raise IndexFault(
                 f"{name} as it was written", "missing or changed on disk", "rebuild with `aisle index`"
             )
@@ -82,11 +82,6 @@ def load(folder: Path, settings: IndexSettings, *, model: str | None = None) -> 
         )
     index = ExactIndex.of(_flat(folder / "index.faiss"), settings)
     return index, pl.read_parquet(folder / "ids.parquet")["item_id"]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flat(path: Path) -> faiss.IndexFlatIP:

@@ -7,6 +7,7 @@ import hashlib
 from importlib import metadata
 from pathlib import Path
 
+from aisle.checksum import file_sha256
 from aisle.data.errors import InputError
 from aisle.retriever.interchange import read_layout
 from aisle.retriever.settings import MINILM
@@ -50,11 +51,7 @@ def weights_sha256(folder: Path) -> str:
 
 def sha256_of(*paths: Path) -> str:
     """SHA-256 over the SHA-256 of each file, in the order given."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(bytes.fromhex(file_sha256(path)) for path in paths)).hexdigest()
 
 
 def _checked(folder: Path) -> Path:
@@ -95,8 +92,7 @@ def _packaged() -> Path | None:
     if weights is None:
         return None
     path = Path(str(weights.locate()))
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()  # of the file itself, as the hub shows it
+    found = file_sha256(path)  # of the file itself, as the hub shows it
     if found != PACKAGE_SHA256:
         raise InputError(
             f"{PACKAGE} with model.safetensors of SHA-256 {PACKAGE_SHA256}",

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from transformers import PrinterCallback, Trainer, TrainerState, TrainingArgumen
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import SAFE_WEIGHTS_NAME
+
+from aisle.retriever import processes
 
 METRIC = "ndcg@10"
 BEST = f"eval_{METRIC}"
@@ -37,6 +40,7 @@ class RoundsTrainer(Trainer):
         validation: Callable[[Any], float] | None,
         arguments: TrainingArguments,
     ) -> None:
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # several are for several processes, under torchrun
         super().__init__(
             model=module,
             args=arguments,
@@ -54,7 +58,7 @@ class RoundsTrainer(Trainer):
         if self.validation is None:
             raise RuntimeError("no validation was asked for")
         self.module.eval()
-        metrics = {BEST: self.validation(self.module)}
+        metrics = {BEST: processes.share(partial(self.validation, self.module))}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -74,6 +78,7 @@ class RoundsTrainer(Trainer):
             self.state = state
         else:
             self.train(resume_from_checkpoint=str(newest) if newest else None)
+        processes.wait()  # until the first one has written the last checkpoint
         best = self.state.best_global_step or self.state.global_step
         self.module.load_state_dict(load_file(folder / f"{PREFIX_CHECKPOINT_DIR}-{best}" / SAFE_WEIGHTS_NAME))
 
@@ -99,6 +104,9 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def _is_whole(checkpoint: Path) -> bool:
+    """Whether the trainer's state is there, and the random state of every process."""
+    if processes.count() > 1 and len(list(checkpoint.glob("rng_state_*.pth"))) < processes.count():
+        return False
     try:
         json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
     except (OSError, ValueError):  # killed while it was written

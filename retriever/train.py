@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from aisle.data.history import Histories
 from aisle.data.prepared import Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
+from aisle.durable import write_whole
+from aisle.retriever import processes
 from aisle.retriever.arithmetic import device, in_bf16, keep_freed_memory
 from aisle.retriever.batches import SequenceDataset, TextDataset
 from aisle.retriever.checkpoint import Checkpoint, build, save
@@ -63,6 +66,8 @@ def train(
     }
     curve = [{"phase": "search", **row} for row in searched.curve]
     curve += [{"phase": "refit", **row} for row in final.curve] if settings.refit else []
+    if not processes.is_first():
+        return
     (out / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in curve))
     save(Checkpoint(final.towers, settings, reads, prepared.item_ids.values, about), out / "model")
 
@@ -114,8 +119,9 @@ class Job:
         users = users_of(self.prepared, self.text, self.settings, self.encoder, self.out / "vectors")
         histories = users.histories(*parts)
         known = torch.from_numpy(np.bincount(histories.items, minlength=len(self.prepared.item_ids)) > 0)
-        vectors, texts = self._item_text(parts)
-        dataset = users.examples(*parts)
+        with processes.first_alone():  # it encodes texts, the others read the vectors
+            vectors, texts = self._item_text(parts)
+            dataset = users.examples(*parts)
         if not len(dataset) or int(known.sum()) < 2:
             raise InputError(
                 "users with events on at least two items to train on",
@@ -124,21 +130,21 @@ class Job:
             )
         set_seed(self.seed)
         towers = build(self.settings, vectors, known, self.encoder.dim if self.encoder else 0)
-        if not (folder / DONE).is_file():
+        if not processes.share((folder / DONE).is_file):
             validation = None if epochs else Validation(self.prepared, users, histories, self.settings)
             trainer = self._trainer(towers, dataset, validation, epochs, folder)
             with meter(f"training ({name})", trainer.args.max_steps) as progress:
                 trainer.add_callback(Watch(progress))
                 trainer.run(folder, self.settings.patience if validation else None)
             if validation:
-                prior = validation.prior(towers.eval(), self.seed)
+                prior = processes.share(partial(validation.prior, towers.eval(), self.seed))
                 epochs = (trainer.state.best_global_step or 1) / self._epoch_steps(dataset)
-            save_file(towers.state_dict(), folder / "towers.safetensors")
             best, curve = trainer.state.best_metric, trainer.curve()
             facts = {"epochs": epochs, "best": best, "prior": asdict(prior), "curve": curve}
-            unfinished = folder / f"{DONE}.part"
-            unfinished.write_text(json.dumps(facts))
-            unfinished.replace(folder / DONE)
+            if processes.is_first():
+                save_file(towers.state_dict(), folder / "towers.safetensors")
+                write_whole(folder / DONE, json.dumps(facts))
+            processes.wait()
         return self._finished(folder, towers, texts, histories)
 
     def _trainer(
@@ -192,7 +198,7 @@ class Job:
         return TrainingArguments(
             output_dir=str(folder),
             max_steps=steps,
-            per_device_train_batch_size=self.settings.batch_size,
+            per_device_train_batch_size=processes.portion(self.settings.batch_size),
             learning_rate=self.settings.learning_rate,
             weight_decay=self.settings.weight_decay,
             warmup_steps=self.settings.warmup_steps,
@@ -213,6 +219,7 @@ class Job:
             dataloader_pin_memory=False,
             disable_tqdm=True,
             report_to="none",
+            ddp_broadcast_buffers=False,  # the catalogue's text vectors, equal in all processes
             seed=self.seed,
             bf16=in_bf16(self.settings.precision, device()),
             use_cpu=not torch.cuda.is_available(),

@@ -7,13 +7,14 @@ import numpy as np
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from aisle.data.errors import InputError
 from aisle.data.progress import Meter
+from aisle.retriever import processes
 from aisle.retriever.batches import SequenceDataset, SequenceExamples, TextDataset, TextExamples
 from aisle.retriever.objective import Objective
 from aisle.retriever.rounds import RoundsTrainer
+from aisle.retriever.sampler import EpochSampler
 from aisle.retriever.towers import TwoTower
 
 
@@ -43,7 +44,7 @@ class TowerTrainer(RoundsTrainer):
         return self.objective(users, items, targets, rows)  # type: ignore[no-any-return]
 
     def _get_train_sampler(self, *_: Any) -> Sampler[int]:
-        return LengthGroupedSampler(self.args.train_batch_size, lengths=self.lengths)
+        return EpochSampler(self.args.train_batch_size * processes.count(), self.lengths, self.args.seed)
 
 
 class Watch(TrainerCallback):

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aisle.checksum import file_sha256
 from aisle.data.progress import meter
 from aisle.durable import unfinished, write_whole
-from aisle.provenance import digest_of, file_sha256
+from aisle.provenance import digest_of
 
 NAME = "manifest.json"
 

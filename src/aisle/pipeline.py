@@ -7,10 +7,12 @@ logged to the logger `aisle`.
 
 import logging
 from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from aisle.data.errors import InputError
 from aisle.lock import locked
+from aisle.retriever.processes import lead
 from aisle.settings import Settings
 from aisle.stage import Done, Stage
 from aisle.stages import Workshop
@@ -86,8 +88,7 @@ def run(
     _keep_apart(data, out)
     first = prepare_stage(data, settings)
     later = [make(settings) for make in (train_stage, index_stage, candidates_stage, evaluate_stage)]
-    with locked(out):
-        return run_stages(Workshop(out), [first, *later], redo=redo)
+    return lead(partial(_all, out, [first, *later], redo))
 
 
 def run_stages(workshop: Workshop, stages: Iterable[Stage], *, redo: Collection[str] = ()) -> dict[str, Done]:
@@ -101,8 +102,12 @@ def run_stages(workshop: Workshop, stages: Iterable[Stage], *, redo: Collection[
 
 
 def _one(out: Path, stage: Stage, redo: bool) -> Done:
+    return lead(partial(_all, out, [stage], [stage.name] if redo else []))[stage.name]
+
+
+def _all(out: Path, stages: Iterable[Stage], redo: Collection[str]) -> dict[str, Done]:
     with locked(out):
-        return run_stages(Workshop(out), [stage], redo=[stage.name] if redo else [])[stage.name]
+        return run_stages(Workshop(out), stages, redo=redo)
 
 
 def _keep_apart(data: Path, out: Path) -> None:

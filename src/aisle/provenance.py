@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from aisle.checksum import file_sha256
 from aisle.data.progress import meter
 
 LIBRARIES = ("faiss-gpu", "faiss-cpu", "implicit", "numpy", "polars", "torch", "transformers")
@@ -24,10 +25,15 @@ def versions() -> dict[str, str]:
 
 
 def source_digest(components: Collection[str]) -> str:
-    """SHA-256 over the Python source of aisle's components, as installed."""
+    """SHA-256 over what aisle ships of some components (code, mappings, templates) and of the face's modules.
+
+    The command line is not in it: it only asks for stages.
+    """
     root = Path(__file__).parent
-    paths = [path for name in components for path in (root / name).rglob("*.py")]
-    return digest_of({path.relative_to(root).as_posix(): path.read_text("utf-8") for path in paths})
+    inside = (path for name in components for path in (root / name).rglob("*"))
+    shipped = (path for path in inside if path.is_file() and path.suffix != ".pyc")
+    paths = [*shipped, *root.glob("*.py")]
+    return digest_of({path.relative_to(root).as_posix(): file_sha256(path) for path in paths})
 
 
 def files_digest(folder: Path, names: Collection[str]) -> str:
@@ -39,12 +45,6 @@ def files_digest(folder: Path, names: Collection[str]) -> str:
             found[name] = file_sha256(folder / name)
             counter.advance(size)
     return digest_of(found)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of one file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of(values: Mapping[str, object]) -> str:

@@ -30,10 +30,11 @@ from json import dumps
 from pathlib import Path
 
 from aisle import memory
+from aisle.checksum import file_sha256
 from aisle.data.errors import InputError
 from aisle.durable import exchange, move, remove, sync_tree
 from aisle.manifest import Manifest, checksums
-from aisle.provenance import digest_of, file_sha256, source_digest, versions
+from aisle.provenance import digest_of, source_digest, versions
 from aisle.stage import Done, Folders, Stage
 
 LOG = logging.getLogger(__name__)

@@ -6,9 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from aisle.checksum import file_sha256
 from aisle.data.detect import MAPPING_NAME, detect
 from aisle.data.errors import InputError
-from aisle.provenance import file_sha256, files_digest
+from aisle.provenance import files_digest
+from aisle.retriever.processes import together
 from aisle.settings import Settings
 from aisle.stage import Folders, Stage
 
@@ -42,11 +44,7 @@ def train_stage(settings: Settings) -> Stage:
     """
 
     def work(folders: Folders) -> None:
-        from aisle.data.prepared import Prepared
-        from aisle.retriever.train import train
-
-        prepared = Prepared(folders.inputs["prepare"])
-        train(prepared, settings.data.text, settings.retriever, folders.work, seed=settings.seed)
+        together(_train, folders.inputs["prepare"], folders.work, settings)
         folders.keep("model", "curve.jsonl")
 
     reads_texts = settings.retriever.item_text or settings.retriever.user_tower == "text"
@@ -59,6 +57,13 @@ def train_stage(settings: Settings) -> Stage:
         seed=settings.seed,
         components=("data", "retriever"),
     )
+
+
+def _train(prepare: Path, out: Path, settings: Settings) -> None:
+    from aisle.data.prepared import Prepared
+    from aisle.retriever.train import train
+
+    train(Prepared(prepare), settings.data.text, settings.retriever, out, seed=settings.seed)
 
 
 def index_stage(settings: Settings) -> Stage:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aisle.retriever.processes import is_first
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -89,8 +91,9 @@ def polite(*, as_json: bool, debug: bool) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         status, said = explanation(error)
-        complain(said.get("message") or f"cannot go on\n{error}")
-        if as_json:
+        if is_first() or status == UNEXPECTED:  # all of several processes find the same bad input
+            complain(said.get("message") or f"cannot go on\n{error}")
+        if as_json and is_first():
             sys.stdout.write(json.dumps({"error": {"kind": type(error).__name__, **said}}) + "\n")
         raise typer.Exit(status) from None
 
@@ -133,7 +136,9 @@ def telling(*, quiet: bool) -> Iterator[None]:
 
 
 def show(answer: Answer, *, as_json: bool) -> None:
-    """Print an answer on stdout."""
+    """Print an answer on stdout, in the first process where there are several."""
+    if not is_first():
+        return
     if as_json:
         sys.stdout.write(json.dumps(answer.data) + "\n")
         return
