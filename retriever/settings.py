@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from aisle.retriever.finetune.settings import FinetuneSettings
+
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -88,6 +90,7 @@ class RetrieverSettings(BaseModel):
     max_history: int = Field(default=50, ge=1, description="most recent events of a user that the towers see")
     similarity: Literal["cosine", "dot"] = Field(default="cosine", description="how a user meets an item")
     objective: ObjectiveSettings = ObjectiveSettings()
+    finetune: FinetuneSettings = FinetuneSettings()
     precision: Precision = Field(
         default="auto", description="arithmetic of training; auto: bf16 where the processor computes in it"
     )

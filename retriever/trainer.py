@@ -48,10 +48,20 @@ class TowerTrainer(RoundsTrainer):
 
 
 class Watch(TrainerCallback):
-    """Moves the progress bar, and stops a training whose loss is no longer finite."""
+    """Moves the progress bar, and stops a training whose loss is no longer finite.
 
-    def __init__(self, progress: Meter) -> None:
+    Args:
+        progress: counts steps.
+        settings: where learning rate and temperature are set, for the advice.
+    """
+
+    def __init__(
+        self,
+        progress: Meter,
+        settings: tuple[str, str] = ("retriever.learning_rate", "retriever.objective.temperature"),
+    ) -> None:
         self.progress = progress
+        self.settings = settings
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -77,5 +87,5 @@ class Watch(TrainerCallback):
             raise InputError(
                 "a finite training loss",
                 f"{loss} in step {state.global_step}",
-                "lower retriever.learning_rate or raise retriever.objective.temperature",
+                "lower {} or raise {}".format(*self.settings),
             )

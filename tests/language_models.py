@@ -1,5 +1,6 @@
 """Tiny language models with random weights, as folders that transformers reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,18 +23,18 @@ TEXTS = [
 ]
 
 
-def tiny_bert(folder: Path, *, lowercase: bool = True) -> Path:
-    """A BERT of one layer of 16 dimensions, which reads 64 tokens."""
+def tiny_bert(folder: Path, *, lowercase: bool = True, layers: int = 1, texts: Sequence[str] = TEXTS) -> Path:
+    """A BERT of 16 dimensions that reads 64 tokens, with a vocabulary of `texts`."""
     pieces = BertWordPieceTokenizer(lowercase=lowercase)
     pieces.train_from_iterator(
-        [*TEXTS, *map(str.upper, TEXTS)], vocab_size=120, min_frequency=1, show_progress=False
+        [*texts, *map(str.upper, texts)], vocab_size=120, min_frequency=1, show_progress=False
     )
     tokenizer = BertTokenizerFast(tokenizer_object=pieces._tokenizer, do_lower_case=lowercase)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=64,

@@ -1,0 +1,79 @@
+"""What can be set about fine-tuning the language model on behaviour."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PairKind = Literal["same_user", "next_item", "query_product"]
+Adapter = Literal["none", "lora", "dora", "loha", "lokr", "ia3"]
+
+
+class FinetuneSettings(BaseModel):
+    """The language model learns which items users take together, before the towers are trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(default=False, description="fine-tune the language model before the towers")
+    pairs: tuple[PairKind, ...] = Field(
+        default=("same_user", "query_product"),
+        min_length=1,
+        description="what belongs together: items of one user, an item and the user's next one, a search and "
+        "the item that the user went on to take",
+    )
+    max_history: int = Field(
+        default=50, ge=2, description="most recent items of a user of which pairs are made"
+    )
+    window: int = Field(
+        default=10, ge=1, description="same_user: pairs at most this many steps of the history apart"
+    )
+    user_balance: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="a user with n pairs is drawn n ** (1 - user_balance) times as often as one with a "
+        "single pair: 0 counts pairs, 1 counts users",
+    )
+    item_balance: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="a pair's chance is divided by the popularity of its second item to this power",
+    )
+    adapter: Adapter = Field(
+        default="none",
+        description="train every weight (none), or only an adapter of this kind, merged into the weights "
+        "afterwards; adapters want about ten times the learning rate",
+    )
+    rank: int = Field(default=8, ge=1, description="rank of an adapter; ia3 has none")
+    frozen_layers: int = Field(
+        default=0, ge=0, description="lowest layers that keep their weights, with the embeddings below them"
+    )
+    dropout: float | None = Field(
+        default=None, ge=0, lt=1, description="dropout in the language model; none: as it was pre-trained"
+    )
+    learning_rate: float = Field(default=2e-5, gt=0, description="of AdamW, constant after the warm-up")
+    weight_decay: float = Field(default=0.01, ge=0, description="of AdamW (L2, decoupled)")
+    warmup_steps: int = Field(default=50, ge=0, description="steps over which the learning rate rises")
+    temperature: float = Field(
+        default=0.05, gt=0, description="cosines are divided by it before the softmax over the batch"
+    )
+    batch_size: int = Field(default=128, ge=2, description="pairs that compete with each other in one step")
+    accumulation: int = Field(
+        default=1, ge=1, description="batches whose gradients make one step; they do not compete"
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute layers again for the gradient: less memory, a third more time"
+    )
+    round_steps: int = Field(default=50, ge=1, description="steps of a round, which ends with a validation")
+    max_rounds: int = Field(default=20, ge=1, description="rounds at most")
+    patience: int = Field(
+        default=3, ge=1, description="rounds without a better validation ndcg@10 before stopping"
+    )
+    validation_users: int = Field(
+        default=1000, ge=1, description="users of the validation part, drawn at random, that decide"
+    )
+    validation_items: int = Field(
+        default=10_000,
+        ge=10,
+        description="items, drawn at random, that compete in a validation beside those that the users know",
+    )
