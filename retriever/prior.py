@@ -10,12 +10,11 @@ with weights chosen by ndcg@10 on validation: zero where the data asks for no pr
 a class prior: Menon et al. 2021, "Long-tail learning via logit adjustment", section 3).
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from aisle.data.history import Histories
@@ -40,34 +39,32 @@ class Prior:
     half_life: float | None = None
     new: float = 0.0
 
-    def of(self, histories: Histories, items: int) -> Float[torch.Tensor, " items"]:
-        """The prior of each of `items` items after the events of `histories`, in logits."""
-        weights = None
-        if self.half_life is not None and len(histories.times):
-            weights = np.exp2((histories.times - histories.times.max()) / (DAY * self.half_life))
-        events: NDArray[np.float64] = np.bincount(histories.items, weights, minlength=items).astype(
-            np.float64
-        )
-        unsold = np.bincount(histories.items, minlength=items) == 0
-        return torch.from_numpy(self.popularity * np.log1p(events) + self.new * unsold).float()
 
-
-def choose(score: Callable[[Prior], float], *, timed: bool) -> Prior:
-    """The prior with the best `score`; one weight after the other, and none without a gain.
+class PriorTable:
+    """The prior of each item after the events of `histories`, for any weights.
 
     Args:
-        score: ndcg@10 on validation with a prior.
-        timed: whether times of events are known; without them all events count alike.
+        histories: what is known.
+        items: size of the catalogue.
+        timed: whether the times of events are known.
     """
-    best, best_score = Prior(), score(Prior())
-    half_lives = (None, *HALF_LIVES) if timed else (None,)
-    steps = (
-        [{"popularity": weight, "half_life": days} for days in half_lives for weight in POPULARITY],
-        [{"new": weight} for weight in NEW],
-    )
-    for step in steps:
-        for prior in [Prior(**{**asdict(best), **change}) for change in step]:
-            value = score(prior)
-            if value > best_score:
-                best, best_score = prior, value
-    return best
+
+    def __init__(self, histories: Histories, items: int, *, timed: bool) -> None:
+        self.timed = timed
+        self.unsold: Bool[NDArray[np.bool_], " items"] = (
+            np.bincount(histories.items, minlength=items) == 0
+        )
+        self._histories = histories
+        self.log_events = cache(self._log_events)
+
+    def _log_events(self, half_life: float | None) -> Float[NDArray[np.float64], " items"]:
+        found = self._histories
+        weights = None
+        if half_life is not None and len(found.times):
+            weights = np.exp2((found.times - found.times.max()) / (DAY * half_life))
+        return np.log1p(np.bincount(found.items, weights, minlength=len(self.unsold)))
+
+    def of(self, prior: Prior) -> Float[NDArray[np.float32], " items"]:
+        """The prior of each item, in logits."""
+        popularity = prior.popularity * self.log_events(prior.half_life) if prior.popularity else 0.0
+        return (popularity + prior.new * self.unsold).astype(np.float32)

@@ -143,20 +143,13 @@ class TextTower(UserTower[TextPast, TextExamples]):
 
 
 class TwoTower(nn.Module):
-    """An item tower and a user tower that meet in a dot product or a cosine.
-
-    Indexed item vectors have one number more, the item's prior, and queries a one in its place, so that an
-    inner product is the score with the prior added.
-    """
-
-    prior: Tensor
+    """An item tower and a user tower that meet in a dot product or a cosine."""
 
     def __init__(self, items: ItemTower, users: UserTower[Any, Any], *, cosine: bool) -> None:
         super().__init__()
         self.items = items
         self.users = users
         self.cosine = cosine
-        self.register_buffer("prior", torch.zeros(len(items.known)), persistent=True)
 
     def item_vectors(self, rows: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n dim"]:
         """Vectors whose inner products with user vectors are the scores."""
@@ -172,19 +165,6 @@ class TwoTower(nn.Module):
         """User vectors of training examples, and the vectors of the item rows that they are compared with."""
         users = self.users.training_vectors(examples, self.items)
         return self._finished(users), self.item_vectors(rows)
-
-    def set_prior(self, prior: Float[Tensor, " items"]) -> None:
-        """What is added to each item's score, whoever the user is."""
-        self.prior.copy_(prior)
-
-    def indexed(self) -> Float[Tensor, "items dim_and_one"]:
-        """Vectors of the catalogue for an inner product index."""
-        return torch.cat([self.item_vectors(), self.prior[:, None]], dim=1)
-
-    @staticmethod
-    def queries(users: Float[Tensor, "users dim"]) -> Float[Tensor, "users dim_and_one"]:
-        """User vectors for an inner product index of :meth:`indexed` vectors."""
-        return torch.cat([users, torch.ones_like(users[:, :1])], dim=1)
 
     def _finished(self, vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         return functional.normalize(vectors, dim=-1) if self.cosine else vectors

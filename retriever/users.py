@@ -35,10 +35,15 @@ class Users(ABC):
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self.histories = cache(self._histories)
+        self.seen = cache(self._seen)
 
     def _histories(self, *parts: Part) -> Histories:
         """Histories over `parts`; a look, a cart and a purchase in a row are one event."""
         return self.prepared.histories(*parts).merge_repeats(self.prepared.target_kinds)
+
+    def _seen(self, *parts: Part) -> Histories:
+        """Histories over `parts` of what must not be recommended again."""
+        return self.prepared.histories(*parts, kinds=self.prepared.seen_kinds)
 
     @abstractmethod
     def examples(self, *parts: Part) -> SequenceDataset | TextDataset:

@@ -1,4 +1,4 @@
-"""ndcg@10 on validation, for early stopping and the choice of the prior (reports use aisle.eval)."""
+"""ndcg@10 on validation, for early stopping (reports use aisle.eval)."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,14 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from aisle.data.errors import InputError
-from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Prepared
-from aisle.retriever.prior import Prior, choose
-from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.users import Users
 
 CUT = 10
 MOST_SCORES = 1 << 24
 """Scores of users and items that are in memory at once."""
-
-PRIOR_USERS = 2_000
-"""Validation users, drawn at random, on which the prior is chosen; fewer for over 16,000 items."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +47,17 @@ class Validation:
     Args:
         prepared: the shop.
         users: how the user tower reads users.
-        past: histories before validation.
-        settings: temperature of the scores.
 
     Raises:
         InputError: no user has a relevant item.
     """
 
-    def __init__(
-        self, prepared: Prepared, users: Users, past: Histories, settings: RetrieverSettings
-    ) -> None:
+    def __init__(self, prepared: Prepared, users: Users) -> None:
         truth = prepared.truth("validation")
         rows, items = grouped(
             prepared.user_ids.rows(truth["user_id"]), prepared.item_ids.rows(truth["item_id"])
         )
-        seen = prepared.histories(*BEFORE["validation"], kinds=prepared.seen_kinds).seen(rows)
+        seen = users.seen(*BEFORE["validation"]).seen(rows)
         if not len(rows):
             raise InputError(
                 "users with a relevant item in validation, to know when to stop",
@@ -76,30 +66,12 @@ class Validation:
             )
         self.relevant = Relevant(rows, items, seen)
         self.users = users
-        self.past = past
-        self.timed = prepared.timed
-        self.temperature = settings.objective.temperature
 
     def ndcg(self, towers: TwoTower) -> float:
         """Mean ndcg@10 of the towers without a prior."""
         with torch.inference_mode():
             users = self.users.vectors(towers, self.relevant.users, *BEFORE["validation"])
             return mean_ndcg(users, towers.item_vectors(), self.relevant)
-
-    def prior(self, towers: TwoTower, seed: int) -> Prior:
-        """The prior with the best mean ndcg@10, on at most `PRIOR_USERS` users."""
-        most = min(PRIOR_USERS, max(1, 2 * MOST_SCORES // len(towers.prior)))
-        some = np.random.default_rng(seed).permutation(len(self.relevant.users))[:most]
-        relevant = self.relevant.of(np.sort(some))
-        with torch.inference_mode():
-            users = self.users.vectors(towers, relevant.users, *BEFORE["validation"])
-            scores = (users @ towers.item_vectors().T / self.temperature).float().cpu().numpy()
-
-        def score(prior: Prior) -> float:
-            offsets = prior.of(self.past, scores.shape[1]).numpy()
-            return float(ndcg(scores + offsets, relevant.items, relevant.seen).mean())
-
-        return choose(score, timed=self.timed)
 
 
 def ndcg(

@@ -20,7 +20,7 @@ from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past, Scorer
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank
-from aisle.eval.baselines.search import search
+from aisle.data.grid import search
 from aisle.eval.baselines.settings import BaselineSettings, Evidence, Grid, Name
 from aisle.eval.baselines.text_search import TextSearch
 from aisle.eval.judged import judge
@@ -70,7 +70,7 @@ def run_baselines(
 
     The untouched encoder is left to the caller: it is not fitted, and needs a language model.
 
-    The grid of each is searched (:mod:`aisle.eval.baselines.search`) by fitting on train and judging by
+    The grid of each is searched (:mod:`aisle.data.grid`) by fitting on train and judging by
     ndcg@10 on a sample of the validation users; the best is fitted again on all that lies before `part`.
     Recent popularity needs times; it is left out where only the order of events is known, because it would
     be the popularity list again.

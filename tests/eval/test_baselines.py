@@ -18,7 +18,7 @@ from aisle.eval.baselines import Baseline, run_baselines
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.run import SCORERS
-from aisle.eval.baselines.search import search
+from aisle.data.grid import search
 from aisle.eval.baselines.settings import BaselineSettings, Name
 from aisle.eval.baselines.text_search import TextSearch
 from aisle.eval.judged import judge

@@ -29,7 +29,7 @@ from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank, top_k
-from aisle.eval.baselines.search import search
+from aisle.data.grid import search
 from aisle.eval.baselines.settings import AlsGrid, BaselineSettings, ItemKnnGrid
 from aisle.eval.baselines.text_search import WORDS, TextSearch
 from aisle.eval.judged import judge

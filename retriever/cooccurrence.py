@@ -1,0 +1,157 @@
+"""Item-to-item co-occurrence: what users had soon after the items of a history."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from aisle.data.history import Histories
+from aisle.data.ids import Rows
+from aisle.data.schema import DAY
+
+WINDOW = 20
+"""Events of one user that are at most so many steps apart make a pair."""
+
+NEIGHBOURS = 500
+"""Items with the largest similarities that each item keeps."""
+
+
+@dataclass(frozen=True)
+class CoOccurrenceSettings:
+    """What makes two items similar, and which events of a history count.
+
+    Attributes:
+        gap: a pair counts `gap ** (steps apart - 1)`.
+        back: weight of a pair in the order opposite to the one in which it was seen.
+        source: exponent of the events of the item in the history, by which the similarity is divided.
+        target: exponent of the events of the item that is scored.
+        shrink: added to the divisor: damps pairs that few users support.
+        decay: an item of the history counts `decay ** events that the user had after it`.
+        half_life: days after which a pair counts half; None counts all alike.
+    """
+
+    gap: float = 0.8
+    back: float = 0.5
+    source: float = 0.5
+    target: float = 0.3
+    shrink: float = 10.0
+    decay: float = 0.65
+    half_life: float | None = None
+
+
+def axes(*, timed: bool) -> dict[str, tuple[Any, ...]]:
+    """The grid of :class:`CoOccurrenceSettings`, first guesses first; `timed`: times of events are known."""
+    grid: dict[str, tuple[Any, ...]] = {
+        "shrink": (10.0, 1.0, 5.0, 20.0, 50.0),
+        "target": (0.3, 0.15, 0.5, 0.0),
+        "source": (0.5, 0.3, 0.7, 0.15),
+        "decay": (0.65, 0.5, 0.8, 0.9, 1.0),
+        "back": (0.5, 0.3, 1.0, 0.1),
+        "gap": (0.8, 0.6, 0.9, 1.0),
+    }
+    return grid | ({"half_life": (None, 365.0, 90.0)} if timed else {})
+
+
+class Pairs:
+    """Counts of item pairs in histories, kept for the settings that they were asked for last."""
+
+    def __init__(self, histories: Histories, items: int) -> None:
+        self.histories = histories
+        self.items = items
+        self.events = np.bincount(histories.items, minlength=items).astype(np.float32)
+        self._asked: tuple[float, float, float | None] | None = None
+        self._counts = sparse.csr_array((items, items), dtype=np.float32)
+
+    def counts(self, gap: float, back: float, half_life: float | None) -> sparse.csr_array:
+        """Weighted number of times that the column's item followed the row's, float32 (items, items)."""
+        if self._asked != (gap, back, half_life):
+            self._counts = self._count(gap, back, half_life)
+            self._asked = (gap, back, half_life)
+        return self._counts
+
+    def _count(self, gap: float, back: float, half_life: float | None) -> sparse.csr_array:
+        found = self.histories
+        owner = np.repeat(np.arange(len(found)), found.lengths)
+        age = (found.times - found.times.max(initial=0)) / DAY
+        fresh = np.ones(len(age)) if half_life is None else np.exp2(age / half_life)
+        shape = (self.items, self.items)
+        total = sparse.csr_array(shape, dtype=np.float32)
+        for steps in range(1, min(WINDOW, len(owner) - 1) + 1):
+            first = np.flatnonzero(
+                (owner[:-steps] == owner[steps:]) & (found.items[:-steps] != found.items[steps:])
+            )
+            weights = (gap ** (steps - 1) * fresh[first + steps]).astype(np.float32)
+            ends = (found.items[first], found.items[first + steps])
+            followed = sparse.csr_array((weights, ends), shape)
+            total = total + followed + np.float32(back) * followed.T.tocsr()
+        return sparse.csr_array(total, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class CoOccurrence:
+    """Scores of items by the items of a history.
+
+    The score of an item is the sum over the history of `decay ** steps back * similarity(history item, item)`,
+
+        similarity(i, j) = pairs(i, j) / (events(i) ** source * events(j) ** target + shrink),
+
+    where pairs counts how often j followed i within `WINDOW` steps, later ones and the opposite order less.
+    It joins item-to-item collaborative filtering (Sarwar et al. 2001, "Item-based collaborative filtering
+    recommendation algorithms") with the order and distance of sequential rules (Ludewig & Jannach 2018,
+    "Evaluation of session-based recommendation algorithms", section 3.1).
+
+    Attributes:
+        settings: the weights above.
+        similar: similarities, float32 (items, items); each row keeps its `NEIGHBOURS` largest.
+    """
+
+    settings: CoOccurrenceSettings
+    similar: sparse.csr_array
+
+    @classmethod
+    def fit(cls, pairs: Pairs, settings: CoOccurrenceSettings) -> "CoOccurrence":
+        """Similarities from counted pairs."""
+        counts = pairs.counts(settings.gap, settings.back, settings.half_life).tocoo()
+        rows, columns = counts.row.astype(np.int64), counts.col.astype(np.int64)
+        divisor = pairs.events[rows] ** settings.source * pairs.events[columns] ** settings.target
+        values = (counts.data / (divisor + settings.shrink)).astype(np.float32)
+        order = np.lexsort((columns, -values, rows))
+        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=pairs.items))])
+        kept = order[np.arange(len(order)) - starts[rows[order]] < NEIGHBOURS]
+        ends = (rows[kept], columns[kept])
+        return cls(settings, sparse.csr_array((values[kept], ends), (pairs.items, pairs.items)))
+
+    def scores(self, histories: Histories, user_rows: Rows) -> sparse.csr_array:
+        """Scores of the items that any of a user's items points to, float32 (users, items), rows sorted."""
+        chosen = [histories.items_of(int(row)) for row in user_rows]
+        lengths = np.array([len(items) for items in chosen], np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        steps_back = np.repeat(offsets[1:], lengths) - np.arange(offsets[-1]) - 1
+        weights = np.power(self.settings.decay, steps_back).astype(np.float32)
+        items = np.concatenate([*chosen, np.empty(0, np.int64)])
+        past = sparse.csr_array((weights, items, offsets), (len(chosen), self.similar.shape[0]))
+        scores = sparse.csr_array(past @ self.similar, dtype=np.float32)
+        scores.sort_indices()
+        return scores
+
+    def save(self, path: Path) -> None:
+        """Write the matrix as safetensors, the settings in its metadata."""
+        arrays: dict[str, NDArray[Any]] = {
+            "data": self.similar.data.astype(np.float32),
+            "indices": self.similar.indices.astype(np.int64),
+            "indptr": self.similar.indptr.astype(np.int64),
+        }
+        save_file(arrays, path)
+
+    @classmethod
+    def load(cls, path: Path, settings: CoOccurrenceSettings) -> "CoOccurrence":
+        """Read what :meth:`save` wrote."""
+        arrays = load_file(path)
+        items = len(arrays["indptr"]) - 1
+        similar = sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), (items, items))
+        return cls(settings, similar)
+
