@@ -67,7 +67,7 @@ def evaluate(
             out.
         known: users and items of the past; with it, new ones are reported apart (:mod:`aisle.eval.slices`).
         seed: of the resampling; the same inputs and seed give the same report.
-        ours: names of the models whose best one the verdict holds against the best of the others.
+        ours: the model that the verdict holds against the best baseline, then others that are no baselines.
 
     Raises:
         InputError: there is no run, a run or the truth cannot be used, or `ours` names an unknown model.
@@ -95,7 +95,7 @@ def evaluate(
         protocol=describe(protocol or {}, wanted, settings.k, size),
         models={name: model.estimates for name, model in measured.items()},
         primary=settings.primary,
-        ours=[name for name in runs if name in ours],
+        ours=list(ours),
         comparisons=comparisons,
         slices={
             name: Slice(

@@ -1,32 +1,30 @@
 """Item vectors into an index, and the k best unseen items of every user out of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
 from aisle.data.errors import InputError
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.progress import meter
-from aisle.data.settings import TextSettings
 from aisle.data.tables import TableWriter
 from aisle.index import store
-from aisle.index.exact import NONE, ExactIndex
+from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
-from aisle.retriever import checkpoint
-from aisle.retriever.arithmetic import device
-from aisle.retriever.encoder import Encoder
 from aisle.retriever.locate import sha256_of
-from aisle.retriever.settings import EncoderSettings
-from aisle.retriever.texts import digest, item_texts, mean_of_history
+from aisle.retriever.model import Model, load
+from aisle.retriever.pools import Pool
+from aisle.retriever.sources import CO_OCCURRENCE, Asked, Sources, nearest
 from aisle.retriever.users import AT_ONCE, users_of
+from aisle.retriever.weights import FUSED
 
 RUN = pl.Schema({"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.String(), "score": pl.Float64()})
-"""Columns of candidates, and of any run."""
+"""Columns of any run; candidates have those of their sources behind them."""
 
 
 def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSettings) -> None:
@@ -35,11 +33,111 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
     Raises:
         InputError: the towers were trained on another catalogue.
     """
-    trained = checkpoint.load(model)
+    trained = load(model)
     _same_catalogue(prepared, trained.items)
-    with torch.inference_mode():
-        vectors = trained.towers.indexed().numpy()
+    vectors = _sources(prepared, trained, model).indexed(trained.weights.fused, trained.priors[FUSED])
     store.save(ExactIndex(vectors, settings), trained.items, out, model=fingerprint(model))
+
+
+class Retriever:
+    """A trained model and its index: the best unseen items of a shop's users.
+
+    The fused score of an item that never occurred together with any of the user's is that of the towers and
+    the prior, and for all others it is larger. So the best `k` of the index together with all that occurred
+    together hold the best `k` there are: results are exact, for a single user as for all of them.
+
+    Args:
+        prepared: the shop whose users are asked about.
+        model: folder of the model.
+        index: folder of the index that the model's item vectors are in.
+        settings: where to search.
+        work: folder that keeps vectors of histories as text.
+
+    Raises:
+        InputError: the model was trained on another catalogue.
+        IndexFault: the index is damaged or holds the vectors of another model.
+    """
+
+    def __init__(
+        self, prepared: Prepared, model: Path, index: Path, settings: IndexSettings, work: Path
+    ) -> None:
+        self.model = load(model)
+        _same_catalogue(prepared, self.model.items)
+        self.prepared = prepared
+        self.sources = _sources(prepared, self.model, work)
+        self.settings = settings
+        self._index, _ = store.load(index, settings, model=fingerprint(model))
+
+    def candidates(self, user_rows: Rows, past: tuple[Part, ...], k: int) -> pl.DataFrame:
+        """The `k` best unseen items of users after the events of `past`, as `retrieve` writes them."""
+        return self._fused(user_rows, self.sources.ask(user_rows, *past), k)
+
+    def blocks(self, past: tuple[Part, ...], k: int, *, alone: bool) -> Iterator[dict[str, pl.DataFrame]]:
+        """Candidates of all users, a block of them at a time, by `FUSED`, and with `alone` by source."""
+        indices = self._alone() if alone else {}
+        users = np.arange(len(self.prepared.user_ids))
+        with meter("searching", len(users)) as progress:
+            for start in range(0, len(users), AT_ONCE):
+                rows: Rows = users[start : start + AT_ONCE]
+                asked = self.sources.ask(rows, *past)
+                found = {FUSED: self._fused(rows, asked, k)}
+                for name, index in indices.items():
+                    found[name] = self._of_tower(rows, asked, name, index, k)
+                if alone and self.sources.co_occurrence:
+                    found[CO_OCCURRENCE] = self._table(rows, asked.co_occurring, asked.shares, k)
+                yield found
+                progress.advance(len(rows))
+
+    def _fused(self, user_rows: Rows, asked: Asked, k: int) -> pl.DataFrame:
+        near = nearest(self._index, self.sources.queries(asked), k, asked.seen)
+        together = (asked.co_occurring.owner, asked.co_occurring.items)
+        pool = Pool.union([near, together], len(asked), len(self.prepared.item_ids))
+        logits, shares = self.sources.logits(asked, pool), asked.shares_of(pool)
+        prior = self.model.priors[FUSED][pool.items]
+        scores = self.model.weights.fused.fused(logits, shares, prior)
+        columns = dict(zip(self.sources.names, [*logits, shares], strict=False))
+        return self._table(user_rows, pool, scores, k, columns)
+
+    def _alone(self) -> dict[str, ExactIndex]:
+        """An index of each tower alone with its own prior."""
+        return {
+            name: ExactIndex(
+                np.concatenate([vectors / np.float32(temperature), self.model.priors[name][:, None]], axis=1),
+                self.settings,
+            )
+            for (name, temperature), vectors in zip(
+                self.sources.temperatures.items(), self.sources.item_vectors, strict=True
+            )
+        }
+
+    def _of_tower(self, user_rows: Rows, asked: Asked, name: str, index: ExactIndex, k: int) -> pl.DataFrame:
+        vectors = asked.vectors[list(self.sources.towers).index(name)]
+        queries = np.concatenate([vectors, np.ones_like(vectors[:, :1])], axis=1)
+        user, items = nearest(index, queries, k, asked.seen)
+        pool = Pool.union([(user, items)], len(asked), len(self.prepared.item_ids))
+        prior = self.model.priors[name][pool.items]
+        at = list(self.sources.towers).index(name)
+        return self._table(user_rows, pool, self.sources.logits(asked, pool)[at] + prior, k)
+
+    def _table(
+        self,
+        user_rows: Rows,
+        pool: Pool,
+        scores: NDArray[np.float32],
+        k: int,
+        columns: Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> pl.DataFrame:
+        """The `k` best of each user in a pool as a run."""
+        place, rank = pool.best(scores, k)
+        found = {
+            "user_id": self.prepared.user_ids.values.gather(user_rows[pool.owner[place]]),
+            "rank": rank,
+            "item_id": self.prepared.item_ids.values.gather(pool.items[place]),
+            "score": scores[place],
+        }
+        more = {name: values[place] for name, values in (columns or {}).items()}
+        schema = pl.Schema({**RUN, **dict.fromkeys(more, pl.Float64())})
+        return pl.DataFrame(found | more, schema=schema, strict=False)
 
 
 def retrieve(
@@ -51,104 +149,48 @@ def retrieve(
     *,
     part: Part = "test",
     k: int = 100,
+    alone: bool = True,
 ) -> None:
     """Write `out/candidates.parquet`: the `k` best items of every user who has not seen them.
 
+    Its columns are `RUN`, and what each source says: logits of towers, shares of co-occurrence.
     Users are all those of the shop; what they did before `part` is known. They are taken a block at a time.
 
     Args:
         prepared: the shop.
-        model: folder of the towers.
-        index: folder of the index that the towers' item vectors are in.
+        model: folder of the model.
+        index: folder of the index that the model's item vectors are in.
         out: existing folder.
         settings: where to search.
         part: the part of the events that is to be predicted.
         k: candidates of each user.
+        alone: also write what each source would say alone: `out/sources/{name}.parquet`.
 
     Raises:
-        InputError: the towers were trained on another catalogue.
-        IndexFault: the index is damaged or holds the vectors of other towers.
+        InputError: the model was trained on another catalogue.
+        IndexFault: the index is damaged or holds the vectors of another model.
     """
-    trained = checkpoint.load(model)
-    _same_catalogue(prepared, trained.items)
-    nearest, _ = store.load(index, settings, model=fingerprint(model))
-    past = BEFORE[part]
-    users = users_of(prepared, trained.reads, trained.settings, None, out / "vectors")
-
-    def queries(rows: Rows) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            vectors = trained.towers.queries(users.vectors(trained.towers, rows, *past))
-        return vectors.numpy()
-
-    with TableWriter(out / "candidates.parquet", RUN) as table:
-        for block in _ranked(prepared, nearest, queries, past, k):
-            table.append(block)
-
-
-def encoder_run(
-    prepared: Prepared,
-    text: TextSettings,
-    settings: EncoderSettings,
-    model: Path,
-    *,
-    part: Part = "test",
-    k: int = 100,
-) -> pl.DataFrame:
-    """The untouched language model as a recommender: items closest to the mean text vector of the history.
-
-    Args:
-        prepared: the shop.
-        text: templates.
-        settings: the language model.
-        model: folder of towers; their text vectors serve if they are of the same texts and language model.
-        part: the part of the events that is to be predicted.
-        k: candidates of each user.
-
-    Returns:
-        A run (columns `RUN`) for all users with a history.
-    """
-    encoder = Encoder.load(settings, device())
-    past = BEFORE[part]
-    texts = item_texts(prepared, text, *past)
-    vectors = checkpoint.text_vectors(model, digest(encoder, texts))
-    if vectors is None:
-        vectors = encoder.encode(texts, "encoding items")
-    histories = prepared.histories(*past)
-    means = mean_of_history(vectors, histories.offsets, histories.items)
-    index = ExactIndex(vectors, IndexSettings())
-    run = pl.concat(_ranked(prepared, index, lambda rows: means[rows], past, k))
-    known = prepared.user_ids.values.filter(pl.Series(histories.lengths > 0))
-    return run.filter(pl.col("user_id").is_in(known.implode()))
+    retriever = Retriever(prepared, model, index, settings, out / "vectors")
+    folder = out / "sources"
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as files:
+        columns = pl.Schema({**RUN, **dict.fromkeys(retriever.sources.names, pl.Float64())})
+        tables = {FUSED: files.enter_context(TableWriter(out / "candidates.parquet", columns))}
+        for name in retriever.sources.names if alone else ():
+            tables[name] = files.enter_context(TableWriter(folder / f"{name}.parquet", RUN))
+        for block in retriever.blocks(BEFORE[part], k, alone=alone):
+            for name, table in tables.items():
+                table.append(block[name])
 
 
 def fingerprint(model: Path) -> str:
-    """SHA-256 of the towers and the text vectors in a model folder."""
-    return sha256_of(*sorted(model.glob("*.safetensors")))
+    """SHA-256 of the arrays and the weights in a model folder."""
+    return sha256_of(*sorted(model.rglob("*.safetensors")), model / "config.json")
 
 
-def _ranked(
-    prepared: Prepared,
-    index: ExactIndex,
-    queries: Callable[[Rows], NDArray[np.float32]],
-    past: tuple[Part, ...],
-    k: int,
-) -> Iterator[pl.DataFrame]:
-    """The run of all users, a block of them at a time; `queries` gives the vectors of a block."""
-    histories = prepared.histories(*past, kinds=prepared.seen_kinds)
-    users = np.arange(len(prepared.user_ids))
-    with meter("searching", len(users)) as progress:
-        for start in range(0, len(users), AT_ONCE):
-            block: Rows = users[start : start + AT_ONCE]
-            scores, rows = index.search(queries(block), k, histories.seen(block))
-            user, place = np.nonzero(rows != NONE)
-            columns = {
-                "user_id": prepared.user_ids.values.gather(block[user]),
-                "rank": place + 1,
-                "item_id": prepared.item_ids.values.gather(rows[user, place]),
-                "score": scores[user, place],
-            }
-            yield pl.DataFrame(columns, schema=RUN, strict=False)
-            progress.advance(len(block))
+def _sources(prepared: Prepared, model: Model, work: Path) -> Sources:
+    users = users_of(prepared, model.reads, model.settings, None, work)
+    return Sources(model.towers, model.temperatures, model.co_occurrence, users)
 
 
 def _same_catalogue(prepared: Prepared, trained: pl.Series) -> None:

@@ -1,10 +1,12 @@
 """Item-to-item co-occurrence: what users had soon after the items of a history."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
@@ -12,6 +14,7 @@ from scipy import sparse
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.schema import DAY
+from aisle.retriever.pools import Pool
 
 WINDOW = 20
 """Events of one user that are at most so many steps apart make a pair."""
@@ -64,7 +67,7 @@ class Pairs:
         self.items = items
         self.events = np.bincount(histories.items, minlength=items).astype(np.float32)
         self._asked: tuple[float, float, float | None] | None = None
-        self._counts = sparse.csr_array((items, items), dtype=np.float32)
+        self._counts = _empty(items)
 
     def counts(self, gap: float, back: float, half_life: float | None) -> sparse.csr_array:
         """Weighted number of times that the column's item followed the row's, float32 (items, items)."""
@@ -79,7 +82,7 @@ class Pairs:
         age = (found.times - found.times.max(initial=0)) / DAY
         fresh = np.ones(len(age)) if half_life is None else np.exp2(age / half_life)
         shape = (self.items, self.items)
-        total = sparse.csr_array(shape, dtype=np.float32)
+        total = _empty(self.items)
         for steps in range(1, min(WINDOW, len(owner) - 1) + 1):
             first = np.flatnonzero(
                 (owner[:-steps] == owner[steps:]) & (found.items[:-steps] != found.items[steps:])
@@ -88,14 +91,14 @@ class Pairs:
             ends = (found.items[first], found.items[first + steps])
             followed = sparse.csr_array((weights, ends), shape)
             total = total + followed + np.float32(back) * followed.T.tocsr()
-        return sparse.csr_array(total, dtype=np.float32)
+        return total
 
 
 @dataclass(frozen=True)
 class CoOccurrence:
     """Scores of items by the items of a history.
 
-    The score of an item is the sum over the history of `decay ** steps back * similarity(history item, item)`,
+    An item's score is the sum over the history of `decay ** steps back * similarity(history item, item)`,
 
         similarity(i, j) = pairs(i, j) / (events(i) ** source * events(j) ** target + shrink),
 
@@ -115,15 +118,12 @@ class CoOccurrence:
     @classmethod
     def fit(cls, pairs: Pairs, settings: CoOccurrenceSettings) -> "CoOccurrence":
         """Similarities from counted pairs."""
-        counts = pairs.counts(settings.gap, settings.back, settings.half_life).tocoo()
-        rows, columns = counts.row.astype(np.int64), counts.col.astype(np.int64)
-        divisor = pairs.events[rows] ** settings.source * pairs.events[columns] ** settings.target
+        counts = pairs.counts(settings.gap, settings.back, settings.half_life)
+        rows = np.repeat(np.arange(pairs.items), np.diff(counts.indptr))
+        divisor = pairs.events[rows] ** settings.source * pairs.events[counts.indices] ** settings.target
         values = (counts.data / (divisor + settings.shrink)).astype(np.float32)
-        order = np.lexsort((columns, -values, rows))
-        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=pairs.items))])
-        kept = order[np.arange(len(order)) - starts[rows[order]] < NEIGHBOURS]
-        ends = (rows[kept], columns[kept])
-        return cls(settings, sparse.csr_array((values[kept], ends), (pairs.items, pairs.items)))
+        similar = sparse.csr_array((values, counts.indices, counts.indptr), counts.shape)
+        return cls(settings, _largest(similar, NEIGHBOURS))
 
     def scores(self, histories: Histories, user_rows: Rows) -> sparse.csr_array:
         """Scores of the items that any of a user's items points to, float32 (users, items), rows sorted."""
@@ -137,6 +137,17 @@ class CoOccurrence:
         scores = sparse.csr_array(past @ self.similar, dtype=np.float32)
         scores.sort_indices()
         return scores
+
+    def shares(
+        self, histories: Histories, user_rows: Rows, seen: Sequence[Rows]
+    ) -> tuple[Pool, Float[NDArray[np.float32], " n"]]:
+        """Unseen items with a score, and the share of each in its user's sum of scores."""
+        scores = self.scores(histories, user_rows)
+        everything = Pool(scores.indptr.astype(np.int64), scores.indices.astype(np.int64), scores.shape[1])
+        pool, kept = everything.without(seen)
+        values = scores.data[kept]
+        sums = np.bincount(pool.owner, values, minlength=len(pool))
+        return pool, (values / sums[pool.owner]).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """Write the matrix as safetensors, the settings in its metadata."""
@@ -155,3 +166,19 @@ class CoOccurrence:
         similar = sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), (items, items))
         return cls(settings, similar)
 
+
+def _largest(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
+    """The `most` largest entries of each row; among equals those of the smaller columns."""
+    sizes = np.diff(matrix.indptr)
+    if sizes.max(initial=0) <= most:
+        return matrix
+    rows = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    kept = np.sort(order[np.arange(len(order)) - matrix.indptr[rows[order]] < most])
+    ends = (matrix.data[kept], (rows[kept], matrix.indices[kept]))
+    return sparse.csr_array(ends, matrix.shape)
+
+
+def _empty(items: int) -> sparse.csr_array:
+    nothing = (np.empty(0, np.float32), (np.empty(0, np.int64), np.empty(0, np.int64)))
+    return sparse.csr_array(nothing, (items, items))

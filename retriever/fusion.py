@@ -12,7 +12,7 @@ co-occurrence: the exact best k need no more than these (:mod:`aisle.retriever.c
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ CO_OCCURRENCE = (0.5, 0.25, 0.0, 0.1, 0.75, 1.0, 1.5, 2.0, 3.0)
 FLOOR = (1e-3, 1e-4, 1e-2)
 PASSES = 5
 
-Scores = Float[NDArray[np.float32], " n"]
+Scores = Float[NDArray[np.float32], " pairs"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Fusion:
     towers: tuple[float, ...]
     co_occurrence: float = 0.0
     floor: float = 1e-3
-    prior: Prior = Prior()
+    prior: Prior = field(default_factory=Prior)
 
     def fused(self, logits: Sequence[Scores], shares: Scores, prior: Scores) -> Scores:
         """Scores of pairs from what each source says of them.
@@ -55,10 +55,10 @@ class Fusion:
             shares: each item's share of its user's co-occurrence.
             prior: of each pair's item.
         """
-        score = prior + self.co_occurrence * np.log1p(shares / self.floor)
+        score: Scores = prior + np.float32(self.co_occurrence) * np.log1p(shares / np.float32(self.floor))
         for weight, logit in zip(self.towers, logits, strict=True):
-            score = score + weight * logit
-        return score.astype(np.float32)
+            score = score + np.float32(weight) * logit
+        return score
 
 
 def choose(

@@ -20,17 +20,18 @@ class Pool:
     Attributes:
         offsets: int64 (users + 1).
         items: item rows, int64 (n), ascending within a user.
+        catalogue: number of items that there are.
     """
 
     offsets: Rows
     items: Rows
+    catalogue: int
 
     @classmethod
-    def union(cls, lists: Sequence[tuple[Rows, Rows]], users: int, items: int) -> "Pool":
+    def union(cls, lists: Sequence[tuple[Rows, Rows]], users: int, catalogue: int) -> "Pool":
         """Distinct pairs of several lists, each as users (places from 0) and item rows of equal length."""
-        keys = np.unique(np.concatenate([user * items + item for user, item in lists]))
-        counts = np.bincount(keys // items, minlength=users)
-        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), keys % items)
+        keys = np.unique(np.concatenate([user * catalogue + item for user, item in lists]))
+        return cls(offsets_of(keys // catalogue, users), keys % catalogue, catalogue)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -45,11 +46,33 @@ class Pool:
         """Place of the user of each item, int64 (n)."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
-    def places_without(self, seen: Sequence[Rows], items: int) -> Rows:
-        """Positions in the pool that no user has seen; `items` is the size of the catalogue."""
-        owner = np.repeat(np.arange(len(seen)), [len(rows) for rows in seen])
-        unwanted = owner * items + np.concatenate([*seen, np.empty(0, np.int64)])
-        return np.flatnonzero(~np.isin(self.owner * items + self.items, unwanted))
+    @cached_property
+    def _keys(self) -> Rows:
+        return self.owner * self.catalogue + self.items
+
+    def positions(self, lists: Sequence[Rows]) -> Rows:
+        """Positions in the pool of `lists`, item rows of each user; pairs outside the pool are left out."""
+        owner = np.repeat(np.arange(len(lists)), [len(rows) for rows in lists])
+        return self.find(owner * self.catalogue + np.concatenate([*lists, np.empty(0, np.int64)]))[1]
+
+    def find(self, keys: Rows) -> tuple[Rows, Rows]:
+        """Which of `keys`, user * catalogue + item, are in the pool, and where: both int64 (found)."""
+        if not len(self._keys):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        found = np.flatnonzero(self._keys[place] == keys)
+        return found, place[found]
+
+    def within(self, other: "Pool") -> tuple[Rows, Rows]:
+        """Positions of the pairs that both pools hold: in this one, and in `other`."""
+        place, there = other.find(self._keys)
+        return place, there
+
+    def without(self, lists: Sequence[Rows]) -> tuple["Pool", Rows]:
+        """The pool without some items of each user, and the positions that are left."""
+        kept = np.delete(np.arange(len(self.items)), self.positions(lists))
+        left = Pool(offsets_of(self.owner[kept], len(self)), self.items[kept], self.catalogue)
+        return left, kept
 
     def best(self, scores: Float[NDArray[np.float32], " n"], k: int) -> tuple[Rows, Rows]:
         """The `k` best items of each user, best first, equal scores by item row.
@@ -72,14 +95,12 @@ class Judged:
     Args:
         pool: items of the users.
         relevant: relevant item rows of each user, at least one.
-        items: size of the catalogue.
     """
 
-    def __init__(self, pool: Pool, relevant: Sequence[Rows], items: int) -> None:
-        wanted = np.repeat(np.arange(len(relevant)), [len(rows) for rows in relevant])
-        keys = wanted * items + np.concatenate(relevant)
-        self._relevant: Bool[NDArray[np.bool_], " n"] = np.isin(pool.owner * items + pool.items, keys)
-        self._targets = np.flatnonzero(self._relevant)
+    def __init__(self, pool: Pool, relevant: Sequence[Rows]) -> None:
+        self._targets = np.sort(pool.positions(relevant))
+        self._relevant: Bool[NDArray[np.bool_], " n"] = np.zeros(len(pool.items), bool)
+        self._relevant[self._targets] = True
         self._users = pool.owner[self._targets]
         lengths = pool.sizes[self._users]
         self._starts = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64)
@@ -94,15 +115,23 @@ class Judged:
         if not len(self._targets):
             return np.zeros(len(self._ideal))
         of_target = scores[self._targets]
-        ahead = (scores[self._against] >= np.repeat(of_target, self._lengths)) & ~self._relevant[self._against]
+        ahead = (scores[self._against] >= np.repeat(of_target, self._lengths)) & ~self._relevant[
+            self._against
+        ]
         others: Int[NDArray[np.int64], " targets"] = np.add.reduceat(ahead.astype(np.int64), self._starts)
         order = np.lexsort((-of_target, self._users))
         first = np.concatenate([[True], self._users[order][1:] != self._users[order][:-1]])
         among = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
         places = others[order] + among
         gains = np.where(places < CUT, 1 / np.log2(places + 2), 0.0)
-        return np.bincount(self._users[order], gains, minlength=len(self._ideal)) / self._ideal
+        sums = np.bincount(self._users[order], gains, minlength=len(self._ideal)).astype(np.float64)
+        return np.divide(sums, self._ideal)
 
     def ndcg(self, scores: Float[NDArray[np.float32], " n"]) -> float:
         """Mean ndcg@10 over all users."""
         return float(self.gains(scores).mean())
+
+
+def offsets_of(owner: Rows, users: int) -> Rows:
+    """Offsets of the rows of `users` users from the ascending place of the user of each entry."""
+    return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=users))]).astype(np.int64)

@@ -51,9 +51,7 @@ class PriorTable:
 
     def __init__(self, histories: Histories, items: int, *, timed: bool) -> None:
         self.timed = timed
-        self.unsold: Bool[NDArray[np.bool_], " items"] = (
-            np.bincount(histories.items, minlength=items) == 0
-        )
+        self.unsold: Bool[NDArray[np.bool_], " items"] = np.bincount(histories.items, minlength=items) == 0
         self._histories = histories
         self.log_events = cache(self._log_events)
 

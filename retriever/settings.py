@@ -55,6 +55,10 @@ class ObjectiveSettings(BaseModel):
     temperature: float = Field(default=0.07, gt=0, description="scores are divided by it before the softmax")
 
 
+TowerKind = Literal["hybrid", "ids", "text"]
+"""What item vectors come from: text and events, events alone, text alone."""
+
+
 class RetrieverSettings(BaseModel):
     """Item tower, user tower, and how they are trained."""
 
@@ -66,9 +70,14 @@ class RetrieverSettings(BaseModel):
         description="sequence: a causal transformer over item vectors; text: the language model over "
         "the history",
     )
-    item_text: bool = Field(default=True, description="item vectors come from the item's text")
-    item_ids: bool = Field(
-        default=True, description="each item also has a free vector, learned from its events"
+    towers: tuple[TowerKind, ...] = Field(
+        default=("hybrid",),
+        min_length=1,
+        description="two-tower models that are trained, the main one first; item vectors of hybrid: from the "
+        "item's text, and a free vector learned from its events; text: from the text alone; ids: free alone",
+    )
+    co_occurrence: bool = Field(
+        default=True, description="what users had soon after the items of a history is a source, too"
     )
     id_dropout: float = Field(
         default=0.1,
@@ -94,8 +103,10 @@ class RetrieverSettings(BaseModel):
     precision: Precision = Field(
         default="auto", description="arithmetic of training; auto: bf16 where the processor computes in it"
     )
-    batch_size: int = Field(default=128, ge=1, description="users in one step")
-    learning_rate: float = Field(default=1e-3, gt=0, description="of AdamW, constant after the warm-up")
+    batch_size: int = Field(default=256, ge=1, description="users in one step")
+    learning_rate: float = Field(
+        default=8e-3, gt=0, description="of AdamW after the warm-up; falls to zero over max_rounds"
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
     warmup_steps: int = Field(
         default=100, ge=0, description="steps over which the learning rate rises to its value"
@@ -103,7 +114,7 @@ class RetrieverSettings(BaseModel):
     round_steps: int = Field(
         default=20, ge=1, description="a round lasts an epoch, or this many steps where an epoch is shorter"
     )
-    max_rounds: int = Field(default=30, ge=1, description="rounds at most; each ends with a validation")
+    max_rounds: int = Field(default=12, ge=1, description="rounds at most; each ends with a validation")
     patience: int = Field(
         default=3, ge=1, description="rounds without a better validation ndcg@10 before stopping"
     )
@@ -121,6 +132,9 @@ class RetrieverSettings(BaseModel):
     def _hangs_together(self) -> "RetrieverSettings":
         if self.dim % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide dim ({self.dim})")
-        if not (self.item_text or self.item_ids):
-            raise ValueError("item_text or item_ids must be true: item vectors have to come from something")
         return self
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a language model is needed."""
+        return self.user_tower == "text" or any(kind != "ids" for kind in self.towers)

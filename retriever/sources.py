@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy import sparse
 
 from aisle.data.ids import Rows
 from aisle.data.prepared import Part
@@ -27,7 +26,7 @@ PAIRS_AT_ONCE = 1 << 18
 """User-item pairs whose vectors are in memory at once."""
 
 Vectors = Float[NDArray[np.float32], "n dim"]
-Scores = Float[NDArray[np.float32], " n"]
+Scores = Float[NDArray[np.float32], " pairs"]
 
 
 @dataclass(frozen=True)
@@ -36,32 +35,25 @@ class Asked:
 
     Attributes:
         vectors: of the users, for each tower, float32 (users, dim).
-        shares: of each item in a user's co-occurrence, seen items left out: float32 (users, items), rows sum
-            to 1 or are empty.
+        co_occurring: unseen items that occurred together with a user's.
+        shares: of each of these in its user's co-occurrence; those of a user sum to 1.
         seen: item rows that must not be recommended to each user.
     """
 
     vectors: Sequence[Vectors]
-    shares: sparse.csr_array
+    co_occurring: Pool
+    shares: Scores
     seen: Sequence[Rows]
 
     def __len__(self) -> int:
         return len(self.seen)
 
-    def co_occurring(self) -> tuple[Rows, Rows]:
-        """All pairs with a share: place of the user, item row."""
-        owner = np.repeat(np.arange(len(self)), np.diff(self.shares.indptr))
-        return owner.astype(np.int64), self.shares.indices.astype(np.int64)
-
     def shares_of(self, pool: Pool) -> Scores:
         """Share of each pair of the pool; 0 where there is no co-occurrence."""
-        owner, items = self.co_occurring()
-        if not len(items):
-            return np.zeros(len(pool.items), np.float32)
-        keys = owner * self.shares.shape[1] + items
-        wanted = pool.owner * self.shares.shape[1] + pool.items
-        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[place] == wanted, self.shares.data[place], 0).astype(np.float32)
+        found = np.zeros(len(pool.items), np.float32)
+        here, there = pool.within(self.co_occurring)
+        found[here] = self.shares[there]
+        return found
 
 
 @dataclass(frozen=True)
@@ -73,11 +65,10 @@ class Sources:
         temperatures: of each tower.
         co_occurrence: similarities of items; None where it is not a source.
         users: how the towers read a shop's users.
-        seen_users: histories whose items must not be recommended are those of `users` over these kinds.
     """
 
     towers: Mapping[str, TwoTower]
-    temperatures: Sequence[float]
+    temperatures: Mapping[str, float]
     co_occurrence: CoOccurrence | None
     users: Users
 
@@ -100,40 +91,34 @@ class Sources:
                 for tower in self.towers.values()
             ]
         seen = self.users.seen(*past).seen(user_rows)
-        return Asked(vectors, self._shares(user_rows, seen, *past), seen)
+        pool, shares = self._shares(user_rows, seen, *past)
+        return Asked(vectors, pool, shares, seen)
 
-    def _shares(self, user_rows: Rows, seen: Sequence[Rows], *past: Part) -> sparse.csr_array:
-        shape = (len(user_rows), len(self.item_vectors[0]))
+    def _shares(self, user_rows: Rows, seen: Sequence[Rows], *past: Part) -> tuple[Pool, Scores]:
         if self.co_occurrence is None:
-            return sparse.csr_array(shape, dtype=np.float32)
-        scores = self.co_occurrence.scores(self.users.histories(*past), user_rows)
-        pool = Pool(scores.indptr.astype(np.int64), scores.indices.astype(np.int64))
-        kept = pool.places_without(seen, shape[1])
-        owner, values = pool.owner[kept], scores.data[kept]
-        sums = np.bincount(owner, values, minlength=len(user_rows))
-        return sparse.csr_array((values / sums[owner], (owner, pool.items[kept])), shape, dtype=np.float32)
+            nothing = np.zeros(len(user_rows) + 1, np.int64)
+            return Pool(nothing, nothing[:0], len(self.item_vectors[0])), np.empty(0, np.float32)
+        return self.co_occurrence.shares(self.users.histories(*past), user_rows, seen)
 
     def logits(self, asked: Asked, pool: Pool) -> list[Scores]:
         """Similarity / temperature of each pair of the pool, by tower."""
         found = []
         for users, items, temperature in zip(
-            asked.vectors, self.item_vectors, self.temperatures, strict=True
+            asked.vectors, self.item_vectors, self.temperatures.values(), strict=True
         ):
             logits = np.empty(len(pool.items), np.float32)
             for start in range(0, len(logits), PAIRS_AT_ONCE):
                 some = slice(start, start + PAIRS_AT_ONCE)
-                np.einsum(
-                    "nd,nd->n", users[pool.owner[some]], items[pool.items[some]], out=logits[some]
-                )
+                np.einsum("nd,nd->n", users[pool.owner[some]], items[pool.items[some]], out=logits[some])
             found.append(logits / np.float32(temperature))
         return found
 
-    def indexed(self, fusion: Fusion, prior: Scores) -> Vectors:
+    def indexed(self, fusion: Fusion, prior: Float[NDArray[np.float32], " items"]) -> Vectors:
         """Vectors whose inner products with :meth:`queries` are the towers' part of the fused score.
 
         The towers' vectors stand side by side, weighted, and the prior behind them.
         """
-        weighted = zip(fusion.towers, self.temperatures, self.item_vectors, strict=True)
+        weighted = zip(fusion.towers, self.temperatures.values(), self.item_vectors, strict=True)
         parts = [np.float32(weight / temperature) * vectors for weight, temperature, vectors in weighted]
         return np.concatenate([*parts, prior[:, None]], axis=1, dtype=np.float32)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -19,7 +20,10 @@ from aisle.retriever.towers import TwoTower
 
 
 class TowerTrainer(RoundsTrainer):
-    """Trains towers on examples of users; batches hold users of similar history length."""
+    """Trains towers on examples of users; batches hold users of similar history length.
+
+    `schedule` are the steps over which the learning rate falls to zero; a training may end before.
+    """
 
     objective: Objective
 
@@ -30,8 +34,11 @@ class TowerTrainer(RoundsTrainer):
         dataset: SequenceDataset | TextDataset,
         validation: Callable[[TwoTower], float] | None,
         arguments: TrainingArguments,
+        *,
+        schedule: int,
     ) -> None:
         super().__init__(towers, dataset, validation, arguments)
+        self.schedule = schedule
         self.objective = objective.to(arguments.device)
         self.lengths = dataset.lengths.tolist()
 
@@ -42,6 +49,12 @@ class TowerTrainer(RoundsTrainer):
         rows = self.objective.rows(targets)
         users, items = model(examples, rows)
         return self.objective(users, items, targets, rows)  # type: ignore[no-any-return]
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """The learning rate over the whole schedule, however many steps are made."""
+        return super().create_scheduler(self.schedule, optimizer)
 
     def _get_train_sampler(self, *_: Any) -> Sampler[int]:
         return EpochSampler(self.args.train_batch_size * processes.count(), self.lengths, self.args.seed)

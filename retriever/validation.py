@@ -53,18 +53,7 @@ class Validation:
     """
 
     def __init__(self, prepared: Prepared, users: Users) -> None:
-        truth = prepared.truth("validation")
-        rows, items = grouped(
-            prepared.user_ids.rows(truth["user_id"]), prepared.item_ids.rows(truth["item_id"])
-        )
-        seen = users.seen(*BEFORE["validation"]).seen(rows)
-        if not len(rows):
-            raise InputError(
-                "users with a relevant item in validation, to know when to stop",
-                "none",
-                "raise data.split.validation_fraction, or prepare more data",
-            )
-        self.relevant = Relevant(rows, items, seen)
+        self.relevant = relevant_in_validation(prepared, users)
         self.users = users
 
     def ndcg(self, towers: TwoTower) -> float:
@@ -80,21 +69,22 @@ def ndcg(
     """Binary ndcg@10 of each user (Järvelin & Kekäläinen 2002), whole catalogue ranked, ties counted against.
 
     Args:
-        scores: of every item, changed in place: seen items get -inf.
-        relevant: relevant rows of each user; a seen one can never be found.
+        scores: of every item, changed in place: seen and relevant items get -inf.
+        relevant: relevant rows of each user, at least one; a seen one can never be found.
         seen: rows to mask.
     """
-    gains = np.zeros(len(scores))
-    for user, (wanted, masked) in enumerate(zip(relevant, seen, strict=True)):
-        scores[user, masked] = -np.inf
-        targets = np.sort(scores[user, wanted])[::-1]
-        # place of each target if all non-relevant items of equal score come first
-        others = (scores[user] >= targets[:, None]).sum(1) - (targets >= targets[:, None]).sum(1)
-        places = others + np.arange(len(targets))
-        found = places[(places < CUT) & np.isfinite(targets)]
-        ideal = (1 / np.log2(np.arange(min(len(wanted), CUT)) + 2)).sum()
-        gains[user] = (1 / np.log2(found + 2)).sum() / ideal
-    return gains
+    user, item = _pairs(relevant)
+    scores[_pairs(seen)] = -np.inf
+    target = scores[user, item]
+    scores[user, item] = -np.inf  # what is left are the others: of equal score, they come first
+    others = (scores[user] >= target[:, None]).sum(1)
+    order = np.lexsort((-target, user))
+    starts = np.searchsorted(user[order], user[order])
+    places = others[order] + np.arange(len(order)) - starts
+    found = (places < CUT) & np.isfinite(target[order])
+    gains = np.bincount(user[order][found], 1 / np.log2(places[found] + 2), minlength=len(scores))
+    ideal = np.cumsum(1 / np.log2(np.arange(CUT) + 2))
+    return np.divide(gains, ideal[np.minimum([len(rows) for rows in relevant], CUT) - 1], dtype=np.float64)
 
 
 def mean_ndcg(
@@ -121,3 +111,26 @@ def grouped(users: Int[NDArray[np.int64], " n"], items: Rows) -> tuple[Rows, lis
     order = np.argsort(users, kind="stable")
     distinct, starts = np.unique(users[order], return_index=True)
     return distinct, np.split(items[order], starts[1:])
+
+
+def relevant_in_validation(prepared: Prepared, users: Users) -> Relevant:
+    """Users with something relevant in validation.
+
+    Raises:
+        InputError: there is none.
+    """
+    truth = prepared.truth("validation")
+    rows, items = grouped(prepared.user_ids.rows(truth["user_id"]), prepared.item_ids.rows(truth["item_id"]))
+    if not len(rows):
+        raise InputError(
+            "users with a relevant item in validation, to know when to stop",
+            "none",
+            "raise data.split.validation_fraction, or prepare more data",
+        )
+    return Relevant(rows, items, users.seen(*BEFORE["validation"]).seen(rows))
+
+
+def _pairs(lists: list[Rows]) -> tuple[Rows, Rows]:
+    """Place and entry of every entry of the lists."""
+    owner = np.repeat(np.arange(len(lists)), [len(rows) for rows in lists])
+    return owner, np.concatenate([*lists, np.empty(0, np.int64)])

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from aisle.data.errors import InputError
+from aisle.data.grid import search
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Part, Prepared
@@ -20,7 +21,6 @@ from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past, Scorer
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank
-from aisle.data.grid import search
 from aisle.eval.baselines.settings import BaselineSettings, Evidence, Grid, Name
 from aisle.eval.baselines.text_search import TextSearch
 from aisle.eval.judged import judge

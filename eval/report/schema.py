@@ -97,7 +97,9 @@ class Report(BaseModel):
     protocol: dict[str, JsonValue] = Field(description="what was measured on, with its fingerprint")
     models: dict[str, dict[str, Estimate]] = Field(description="model, measure, estimate")
     primary: str = Field(description="the measure that orders the models and gives the verdict")
-    ours: list[str] = Field(description="models that are judged against the others, the baselines")
+    ours: list[str] = Field(
+        description="models that are no baselines: the one that is judged, then others, such as its parts"
+    )
     comparisons: list[Comparison] = Field(description="all pairs of models on the tested measures")
     slices: dict[str, Slice] = Field(
         {}, description="new and known users, new and known items; none where nothing is new"
@@ -137,19 +139,15 @@ class Report(BaseModel):
         """All models, from the largest value of the primary measure to the smallest."""
         return sorted(self.models, key=lambda model: -self.models[model][self.primary].value)
 
-    def best(self, models: Sequence[str]) -> str | None:
-        """The one of `models` with the largest value of the primary measure; None if there are none."""
-        return next((model for model in self.ranking() if model in models), None)
-
     def contest(self) -> tuple[str, str] | None:
-        """The two models of the verdict: the best of ours and the best baseline.
+        """The two models of the verdict: the first of ours and the best baseline.
 
         Where no model (or every model) is ours, the first and the second; None for a single model.
         """
         ranking = self.ranking()
         baselines = [model for model in ranking if model not in self.ours]
         if self.ours and baselines:
-            return str(self.best(self.ours)), baselines[0]
+            return self.ours[0], baselines[0]
         return (ranking[0], ranking[1]) if len(ranking) > 1 else None
 
     def comparison(self, model: str, other: str, measure: str) -> Comparison | None:

@@ -22,7 +22,7 @@ from aisle.settings import Settings
 from aisle.stage import Folders
 
 PART: Part = "test"
-OURS = "two_tower"
+OURS = "fused"
 ENCODER = "encoder"
 
 
@@ -38,7 +38,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     truth = prepared.truth(PART)
     truth.write_parquet(folders.out / "truth.parquet")
     runs = Runs(folders.out / "runs", truth.select("user_id").unique())
-    runs.make(OURS, lambda: pl.read_parquet(folders.inputs["candidates"] / "candidates.parquet"))
+    sources = _take_candidates(runs, folders.inputs["candidates"])
     _run_baselines(
         runs,
         prepared,
@@ -57,7 +57,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         known=Known(_known_users(prepared), popularity["item_id"]),
         settings=settings.evaluate,
         seed=settings.seed,
-        ours=[OURS],
+        ours=[OURS, *sources],
     ).with_context(
         counts=_json(prepared.counts),
         timings={name: manifest.seconds for name, manifest in stages.items()} | runs.seconds(),
@@ -68,6 +68,15 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     )
     write_report(report, folders.out)
     return report
+
+
+def _take_candidates(runs: "Runs", folder: Path) -> list[str]:
+    """Take our run and that of each of its sources alone; the names of these."""
+    runs.make(OURS, lambda: pl.read_parquet(folder / "candidates.parquet"))
+    sources = {path.stem: path for path in sorted((folder / "sources").glob("*.parquet"))}
+    for name, path in sources.items():
+        runs.make(name, lambda path=path: pl.read_parquet(path))  # type: ignore[misc]
+    return list(sources)
 
 
 class Runs(Mapping[str, pl.DataFrame]):
@@ -143,7 +152,7 @@ def _run_baselines(
     ):
         runs.keep(baseline.name, baseline.run, baseline.settings, baseline.seconds)
     if ENCODER in missing:
-        from aisle.retriever.candidates import encoder_run
+        from aisle.retriever.untouched import encoder_run
 
         runs.make(
             ENCODER,

@@ -47,12 +47,11 @@ def train_stage(settings: Settings) -> Stage:
         together(_train, folders.inputs["prepare"], folders.work, settings)
         folders.keep("model", "curve.jsonl")
 
-    reads_texts = settings.retriever.item_text or settings.retriever.user_tower == "text"
     return Stage(
         "train",
         work,
         reads=("prepare",),
-        sources=_encoder(settings) if reads_texts else {},
+        sources=_encoder(settings) if settings.retriever.reads_text else {},
         settings={"text": _plain(settings.data.text), "retriever": _plain(settings.retriever)},
         seed=settings.seed,
         components=("data", "retriever"),
@@ -105,7 +104,7 @@ def candidates_stage(settings: Settings) -> Stage:
             part="test",
             k=settings.candidates.k,
         )
-        folders.keep("candidates.parquet")
+        folders.keep("candidates.parquet", "sources")
 
     return Stage(
         "candidates",

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from aisle.data.errors import InputError
+from aisle.data.grid import search
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.prepared import Part, Prepared
@@ -18,7 +19,6 @@ from aisle.eval.baselines import Baseline, run_baselines
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.run import SCORERS
-from aisle.data.grid import search
 from aisle.eval.baselines.settings import BaselineSettings, Name
 from aisle.eval.baselines.text_search import TextSearch
 from aisle.eval.judged import judge

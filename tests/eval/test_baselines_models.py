@@ -20,6 +20,7 @@ from implicit.nearest_neighbours import BM25Recommender
 from pydantic import ValidationError
 from scipy import sparse
 
+from aisle.data.grid import search
 from aisle.data.history import Histories
 from aisle.data.ids import Ids
 from aisle.data.schema import DAY
@@ -29,7 +30,6 @@ from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank, top_k
-from aisle.data.grid import search
 from aisle.eval.baselines.settings import AlsGrid, BaselineSettings, ItemKnnGrid
 from aisle.eval.baselines.text_search import WORDS, TextSearch
 from aisle.eval.judged import judge

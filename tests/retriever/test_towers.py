@@ -6,7 +6,7 @@ import torch
 
 from aisle.data.history import Histories
 from aisle.retriever.batches import PaddedHistories, SequenceDataset, pad
-from aisle.retriever.checkpoint import build
+from aisle.retriever.model import build
 from aisle.retriever.settings import RetrieverSettings
 
 SETTINGS = RetrieverSettings(dim=8, heads=2, max_history=6, layers=2)
@@ -16,7 +16,7 @@ SETTINGS = RetrieverSettings(dim=8, heads=2, max_history=6, layers=2)
 def towers():
     torch.manual_seed(0)
     known = torch.tensor([True] * 9 + [False])
-    return build(SETTINGS, torch.randn(10, 5), known, 5).eval()
+    return build(SETTINGS, "hybrid", torch.randn(10, 5), known, 5).eval()
 
 
 def histories(*rows, kinds=None):
@@ -111,7 +111,7 @@ def test_targets_are_counted_as_they_are_trained_on():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"heads": 3}, "must divide dim"), ({"item_text": False, "item_ids": False}, "item_ids")],
+    [({"heads": 3}, "must divide dim"), ({"towers": ()}, "at least 1 item")],
 )
 def test_settings_that_contradict_each_other_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):

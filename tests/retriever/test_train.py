@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,14 +17,14 @@ from worlds import circle_shop, write_prepared
 from aisle.data.errors import InputError
 from aisle.data.prepared import Prepared
 from aisle.data.settings import TextSettings
-from aisle.index import store
 from aisle.index.errors import IndexFault
 from aisle.index.settings import IndexSettings
-from aisle.retriever.candidates import build_index, encoder_run, fingerprint, retrieve
-from aisle.retriever.checkpoint import load
+from aisle.retriever.candidates import build_index, fingerprint, retrieve
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.model import load
 from aisle.retriever.settings import EncoderSettings, ObjectiveSettings, RetrieverSettings
 from aisle.retriever.train import train
+from aisle.retriever.untouched import encoder_run
 
 SMALL = RetrieverSettings(
     encoder=EncoderSettings(max_tokens=32, precision="fp32"),
@@ -91,8 +92,9 @@ def test_the_sequence_tower_learns_what_comes_next(shop, sequence):
         {"objective": ObjectiveSettings(kind="sampled_softmax", negatives=16)},
         {"objective": ObjectiveSettings(kind="in_batch")},
         {"similarity": "dot", "objective": ObjectiveSettings(temperature=1.0)},
-        {"item_text": False},
-        {"item_ids": False},
+        {"towers": ("ids",)},
+        {"towers": ("text",)},
+        {"towers": ("hybrid", "ids", "hybrid")},
     ],
     ids=lambda changes: " ".join(map(str, changes.values())),
 )
@@ -132,7 +134,9 @@ def test_one_seed_gives_the_same_candidates(shop, sequence, tmp_path):
 def test_a_killed_training_continues_to_the_same_towers(shop, sequence, tmp_path):
     command = [sys.executable, "-c", TRAIN, str(shop.folder), SMALL.model_dump_json(), str(tmp_path)]
     process = subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    while process.poll() is None and not list(tmp_path.glob("search/checkpoint-*/trainer_state.json")):
+    while process.poll() is None and not list(
+        tmp_path.glob("search-two_tower/checkpoint-*/trainer_state.json")
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -144,7 +148,7 @@ def test_a_killed_training_continues_to_the_same_towers(shop, sequence, tmp_path
 
 def test_a_training_killed_after_its_end_does_not_go_on(shop, sequence, tmp_path):
     train(shop, TEXT, SMALL, tmp_path, seed=0)
-    for phase in ("search", "refit"):
+    for phase in ("search-two_tower", "refit-two_tower"):
         (tmp_path / phase / "done.json").unlink()
     train(shop, TEXT, SMALL, tmp_path, seed=0)
     assert fingerprint(tmp_path / "model") == fingerprint(sequence / "model")
@@ -156,8 +160,8 @@ def test_the_curve_and_the_model_say_how_it_went(sequence):
     search = [row for row in curve if row["phase"] == "search"]
     best = max(search, key=lambda row: row["ndcg@10"])
     about = load(sequence / "model").about
-    assert about["epochs"] == best["epoch"] == sum(row["phase"] == "refit" for row in curve)
-    assert about["validation_ndcg@10"] == best["ndcg@10"]
+    assert about["epochs"]["two_tower"] == best["epoch"] == sum(row["phase"] == "refit" for row in curve)
+    assert {row["tower"] for row in curve} == {"two_tower"}
     assert search[-1]["loss"] < search[0]["loss"]
 
 
@@ -191,13 +195,12 @@ def test_another_catalogue_is_refused(sequence, tmp_path):
 
 
 def test_a_broken_model_folder(sequence, tmp_path):
-    with pytest.raises(InputError, match="trained towers"):
+    with pytest.raises(InputError, match="a trained model"):
         load(tmp_path)
-    for path in (sequence / "model").iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "towers.safetensors").write_bytes(b"junk")
-    with pytest.raises(InputError, match="trained towers"):
-        load(tmp_path)
+    copy = shutil.copytree(sequence / "model", tmp_path / "copy")
+    (copy / "towers" / "two_tower.safetensors").write_bytes(b"junk")
+    with pytest.raises(InputError, match="a trained model"):
+        load(copy)
 
 
 def test_nothing_to_train_on(tmp_path):
@@ -212,10 +215,3 @@ def test_a_loss_that_is_not_finite(shop, tmp_path):
     settings = SMALL.model_copy(update={"learning_rate": 1e30, "similarity": "dot", "warmup_steps": 0})
     with pytest.raises(InputError, match=r"lower retriever\.learning_rate"):
         train(shop, TEXT, settings, tmp_path, seed=0)
-
-
-def test_the_index_holds_the_vectors_of_the_towers(shop, sequence):
-    index, ids = store.load(sequence / "index", CPU, model=fingerprint(sequence / "model"))
-    towers = load(sequence / "model").towers
-    np.testing.assert_allclose(index.vectors, towers.indexed().detach().numpy(), atol=1e-6)
-    assert ids.equals(shop.item_ids.values)

@@ -1,0 +1,199 @@
+"""Training of one tower pair: early stopping on validation ndcg@10, or anew for a chosen number of epochs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+
+from aisle.data.errors import InputError
+from aisle.data.prepared import Part, Prepared
+from aisle.data.progress import meter
+from aisle.data.settings import TextSettings
+from aisle.retriever.arithmetic import device, in_bf16
+from aisle.retriever.batches import SequenceDataset, TextDataset
+from aisle.retriever.encoder import Encoder
+from aisle.retriever.model import build
+from aisle.retriever.objective import Objective
+from aisle.retriever.rounds import BEST, Curve
+from aisle.retriever.settings import RetrieverSettings, TowerKind
+from aisle.retriever.texts import digest, item_texts, kept_vectors
+from aisle.retriever.towers import TwoTower
+from aisle.retriever.trainer import TowerTrainer, Watch
+from aisle.retriever.users import Users, users_of
+from aisle.retriever.validation import Validation
+
+DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one training gave.
+
+    Attributes:
+        towers: of the best round, or of the last one.
+        epochs: passes over the users until then.
+        best: validation ndcg@10 of the best round; None without validation.
+        curve: how it went.
+    """
+
+    towers: TwoTower
+    epochs: float
+    best: float | None
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class ItemText:
+    """Text vectors of the items, and the digest of what they depend on."""
+
+    vectors: Tensor
+    digest: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shop, one recipe, one seed; trainings and vectors of texts are kept in `out`."""
+
+    prepared: Prepared
+    text: TextSettings
+    settings: RetrieverSettings
+    out: Path
+    seed: int
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """The language model, where any tower reads text."""
+        return Encoder.load(self.settings.encoder, device()) if self.settings.reads_text else None
+
+    @cached_property
+    def users(self) -> Users:
+        """The user side of the shop, shared by all towers."""
+        return users_of(self.prepared, self.text, self.settings, self.encoder, self.out / "vectors")
+
+    def search(self, name: str, kind: TowerKind, place: int) -> Fit:
+        """Train on train until validation gets no better; the best round is kept.
+
+        Args:
+            name: of the towers.
+            kind: what their item vectors come from.
+            place: among all towers; decides their random numbers.
+        """
+        return self._fit(f"search {name}", kind, place, ("train",), None)
+
+    def refit(self, name: str, kind: TowerKind, place: int, epochs: float) -> Fit:
+        """Train anew on train + validation for as many epochs as the search found best."""
+        return self._fit(f"refit {name}", kind, place, ("train", "validation"), epochs)
+
+    def item_text(self, parts: Sequence[Part]) -> ItemText | None:
+        """Text vectors of the items as described before the end of `parts`; None where no tower wants them.
+
+        Raises:
+            InputError: no item has a text.
+        """
+        if self.encoder is None or not any(kind != "ids" for kind in self.settings.towers):
+            return None
+        texts = item_texts(self.prepared, self.text, *parts)
+        if not any(texts):
+            raise InputError(
+                "items with a text: title, brand, categories, description, attributes or reviews",
+                f"none of {len(texts)} items has any",
+                'add a catalogue to the data, or set retriever.towers to ["ids"] to learn from events alone',
+            )
+        vectors = kept_vectors(self.out / "vectors", self.encoder, texts, "encoding items")
+        return ItemText(vectors, digest(self.encoder, texts))
+
+    def _fit(
+        self, name: str, kind: TowerKind, place: int, parts: Sequence[Part], epochs: float | None
+    ) -> Fit:
+        """Train for `epochs`, or until validation gets no better, in a folder of that name."""
+        folder = self.out.resolve() / name.replace(" ", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        histories = self.users.histories(*parts)
+        known = torch.from_numpy(np.bincount(histories.items, minlength=len(self.prepared.item_ids)) > 0)
+        dataset = self.users.examples(*parts)
+        if not len(dataset) or int(known.sum()) < 2:
+            raise InputError(
+                "users with events on at least two items to train on",
+                f"{len(dataset)} users, {int(known.sum())} items in {' + '.join(parts)}",
+                "check data.split and counts.json of the prepared shop",
+            )
+        text = self.item_text(parts) if kind != "ids" else None
+        vectors = None if text is None else text.vectors
+        set_seed(self.seed + place)
+        towers = build(self.settings, kind, vectors, known, self.encoder.dim if self.encoder else 0)
+        if not (folder / DONE).is_file():
+            validation = None if epochs else Validation(self.prepared, self.users)
+            trainer = self._trainer(towers, dataset, validation, epochs, folder)
+            with meter(f"training ({name})", trainer.args.max_steps) as progress:
+                trainer.add_callback(Watch(progress))
+                trainer.run(folder, self.settings.patience if validation else None)
+            if validation:
+                epochs = (trainer.state.best_global_step or 1) / self._epoch_steps(dataset)
+            save_file(towers.state_dict(), folder / "towers.safetensors")
+            facts = {"epochs": epochs, "best": trainer.state.best_metric, "curve": trainer.curve()}
+            unfinished = folder / f"{DONE}.part"
+            unfinished.write_text(json.dumps(facts))
+            unfinished.replace(folder / DONE)
+        towers.load_state_dict(load_file(folder / "towers.safetensors"))
+        return Fit(towers.eval().cpu(), **json.loads((folder / DONE).read_text()))
+
+    def _trainer(
+        self,
+        towers: TwoTower,
+        dataset: SequenceDataset | TextDataset,
+        validation: Validation | None,
+        epochs: float | None,
+        folder: Path,
+    ) -> TowerTrainer:
+        counts = dataset.target_counts(len(towers.items.known))
+        objective = Objective(towers.items.known, counts, self.settings.objective)
+        epoch_steps = self._epoch_steps(dataset)
+        round_steps = max(epoch_steps, self.settings.round_steps)
+        schedule = self.settings.max_rounds * round_steps
+        steps = round(epochs * epoch_steps) if epochs else schedule
+        arguments = self._arguments(folder, steps, round_steps, validate=validation is not None)
+        ndcg = validation.ndcg if validation else None
+        trainer = TowerTrainer(towers, objective, dataset, ndcg, arguments, schedule=schedule)
+        if validation:
+            trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=self.settings.patience))
+        return trainer
+
+    def _epoch_steps(self, dataset: SequenceDataset | TextDataset) -> int:
+        return -(-len(dataset) // self.settings.batch_size)
+
+    def _arguments(self, folder: Path, steps: int, round_steps: int, *, validate: bool) -> TrainingArguments:
+        return TrainingArguments(
+            output_dir=str(folder),
+            max_steps=steps,
+            per_device_train_batch_size=self.settings.batch_size,
+            learning_rate=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            warmup_steps=self.settings.warmup_steps,
+            lr_scheduler_type="linear",
+            logging_strategy="steps",
+            logging_steps=round_steps,
+            logging_nan_inf_filter=False,
+            save_strategy="steps",
+            save_steps=round_steps,
+            save_total_limit=2,
+            eval_strategy="steps" if validate else "no",
+            eval_steps=round_steps,
+            load_best_model_at_end=validate,
+            metric_for_best_model=BEST if validate else None,
+            greater_is_better=True,
+            restore_callback_states_from_checkpoint=True,
+            remove_unused_columns=False,
+            dataloader_pin_memory=False,
+            disable_tqdm=True,
+            report_to="none",
+            seed=self.seed,
+            bf16=in_bf16(self.settings.precision, device()),
+            use_cpu=not torch.cuda.is_available(),
+        )

@@ -1,0 +1,136 @@
+"""What validation chooses about the sources: settings of co-occurrence, and the weights of all."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from aisle.data.grid import search
+from aisle.data.history import Histories
+from aisle.data.ids import Rows
+from aisle.data.prepared import BEFORE, Prepared
+from aisle.data.progress import meter
+from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings, Pairs, axes
+from aisle.retriever.fusion import Fusion, choose
+from aisle.retriever.pools import Judged, Pool
+from aisle.retriever.prior import HALF_LIVES, Prior, PriorTable
+from aisle.retriever.sources import CO_OCCURRENCE, Asked, Sources, index_of, nearest
+from aisle.retriever.users import Users
+from aisle.retriever.validation import Relevant, relevant_in_validation
+
+FUSED = "fused"
+"""Name of all sources together."""
+
+MOST_USERS = 5_000
+"""Validation users, drawn at random, on whom settings and weights are chosen."""
+
+DEPTH = 200
+"""Items of each source that may be a validation user's best ones."""
+
+POPULAR = 50
+"""Items that sold most, for each half-life, in every validation user's pool."""
+
+PASSES = 2
+"""Passes over the grid of co-occurrence."""
+
+PAST = BEFORE["validation"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the sources, together and alone.
+
+    Attributes:
+        fused: of all of them.
+        alone: of each tower alone, with a prior of its own.
+        validation: ndcg@10 on validation of each source and of all together.
+    """
+
+    fused: Fusion
+    alone: Mapping[str, Fusion]
+    validation: Mapping[str, float]
+
+    def priors(
+        self, histories: Histories, items: int, *, timed: bool
+    ) -> dict[str, Float[NDArray[np.float32], " items"]]:
+        """Prior of each item after the events of `histories`, for all together and for each tower alone."""
+        table = PriorTable(histories, items, timed=timed)
+        return {name: table.of(fusion.prior) for name, fusion in {FUSED: self.fused, **self.alone}.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON holds them."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> "Weights":
+        """From what :meth:`as_json` gave."""
+
+        def fusion(one: Mapping[str, Any]) -> Fusion:
+            changed = {"towers": tuple(one["towers"]), "prior": Prior(**one["prior"])}
+            return Fusion(**{**one, **changed})
+
+        alone = {name: fusion(one) for name, one in found["alone"].items()}
+        return cls(fusion(found["fused"]), alone, found["validation"])
+
+
+def choose_co_occurrence(prepared: Prepared, users: Users, seed: int) -> CoOccurrenceSettings:
+    """Settings of co-occurrence with the best ndcg@10 on validation."""
+    relevant = _some(relevant_in_validation(prepared, users), seed)
+    histories = users.histories(*PAST)
+    pairs = Pairs(histories, len(prepared.item_ids))
+    with meter("tuning co-occurrence") as progress:
+
+        def value(point: dict[str, Any]) -> float:
+            progress.advance()
+            found = CoOccurrence.fit(pairs, CoOccurrenceSettings(**point))
+            pool, shares = found.shares(histories, relevant.users, relevant.seen)
+            return Judged(pool, relevant.items).ndcg(shares)
+
+        return CoOccurrenceSettings(**search(axes(timed=prepared.timed), value, passes=PASSES).point)
+
+
+def choose_weights(prepared: Prepared, sources: Sources, seed: int) -> Weights:
+    """Weights of `sources`, trained on what was before validation, with the best ndcg@10 there."""
+    relevant = _some(relevant_in_validation(prepared, sources.users), seed)
+    priors = PriorTable(sources.users.histories(*PAST), len(prepared.item_ids), timed=prepared.timed)
+    asked = sources.ask(relevant.users, *PAST)
+    pool = _pool(sources, asked, priors)
+    judged = Judged(pool, relevant.items)
+    logits, shares = sources.logits(asked, pool), asked.shares_of(pool)
+    alone, validation = {}, {}
+    for name, logit in zip(sources.towers, logits, strict=True):
+        alone[name], validation[name] = choose(judged, [logit], np.zeros_like(shares), pool.items, priors)
+    if sources.co_occurrence:
+        validation[CO_OCCURRENCE] = Judged(asked.co_occurring, relevant.items).ndcg(asked.shares)
+    fused, validation[FUSED] = choose(judged, logits, shares, pool.items, priors)
+    return Weights(fused, alone, validation)
+
+
+def _pool(sources: Sources, asked: Asked, priors: PriorTable) -> Pool:
+    """The best items of each tower, also among the unsold, of co-occurrence, and the popular ones; unseen."""
+    users, catalogue = len(asked), len(priors.unsold)
+    co_occurring, _ = asked.co_occurring.best(asked.shares, DEPTH)
+    lists = [(asked.co_occurring.owner[co_occurring], asked.co_occurring.items[co_occurring])]
+    unsold = np.flatnonzero(priors.unsold)
+    for queries, vectors in zip(asked.vectors, sources.item_vectors, strict=True):
+        lists.append(nearest(index_of(vectors), queries, min(DEPTH, catalogue), asked.seen))
+        if len(unsold):
+            user, place = nearest(
+                index_of(vectors[unsold]), queries, min(DEPTH, len(unsold)), [_NONE] * users
+            )
+            lists.append((user, unsold[place]))
+    for half_life in (None, *HALF_LIVES) if priors.timed else (None,):
+        popular = np.argsort(-priors.log_events(half_life), kind="stable")[:POPULAR]
+        lists.append((np.repeat(np.arange(users), len(popular)), np.tile(popular, users)))
+    return Pool.union(lists, users, catalogue).without(asked.seen)[0]
+
+
+def _some(relevant: Relevant, seed: int) -> Relevant:
+    chosen = np.random.default_rng(seed).permutation(len(relevant.users))[:MOST_USERS]
+    return relevant.of(np.sort(chosen))
+
+
+_NONE: Rows = np.empty(0, np.int64)
