@@ -65,8 +65,14 @@ def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
         "index": {"index.faiss", "ids.parquet", "index.json"},
         "candidates": {"candidates.parquet"},
         "evaluate": {"report.json", "report.html", "truth.parquet"}
-        | {f"runs/{model}.parquet" for model in ("two_tower", "popularity", "bm25", "encoder")}
-        | {f"runs/{model}.json" for model in ("two_tower", "popularity", "bm25", "encoder")},
+        | {
+            f"runs/{model}.parquet"
+            for model in ("fused", "two_tower", "co_occurrence", "popularity", "bm25", "encoder")
+        }
+        | {
+            f"runs/{model}.json"
+            for model in ("fused", "two_tower", "co_occurrence", "popularity", "bm25", "encoder")
+        },
     }
     for name, files in wanted.items():
         found = {
@@ -91,8 +97,8 @@ def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
 
 def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
     report = Report.read(out / "evaluate")
-    assert set(report.models) == {"two_tower", "popularity", "bm25", "encoder"}
-    assert report.ours == ["two_tower"]
+    assert set(report.models) == {"fused", "two_tower", "co_occurrence", "popularity", "bm25", "encoder"}
+    assert report.ours == ["fused", "co_occurrence", "two_tower"]
     assert set(report.timings) >= {"prepare", "train", "index", "candidates", "popularity", "bm25", "encoder"}
     assert set(report.peak_memory) == {"prepare", "train", "index", "candidates", "evaluate"}
     assert set(report.learning_curve[0]) >= {"phase", "loss"}
@@ -216,7 +222,7 @@ def test_who_and_what_the_past_does_not_name_is_reported_apart(out: Path, tmp_pa
     for kind, pairs in new.items():
         assert report.slices[f"new {kind}"].pairs == len(pairs)
         assert report.slices[f"known {kind}"].pairs == len(truth) - len(pairs)
-    assert set(report.slices["new users"].models) == {"two_tower", "popularity"}
+    assert set(report.slices["new users"].models) == {"fused", "two_tower", "co_occurrence", "popularity"}
 
 
 def test_no_weights_are_needed_without_the_encoder(
@@ -226,9 +232,14 @@ def test_no_weights_are_needed_without_the_encoder(
         raise AssertionError(model)
 
     monkeypatch.setattr(locate, "locate", no_weights)
-    weightless = settings("retriever.item_text=false", "evaluate.baselines.names=['popularity']")
+    weightless = settings("retriever.towers=['ids']", "evaluate.baselines.names=['popularity']")
     done = pipeline.run(shop, tmp_path, weightless)
-    assert set(Report.read(done["evaluate"].folder).models) == {"two_tower", "popularity"}
+    assert set(Report.read(done["evaluate"].folder).models) == {
+        "fused",
+        "two_tower",
+        "co_occurrence",
+        "popularity",
+    }
 
 
 def test_one_run_at_a_time_is_in_memory(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
