@@ -125,7 +125,8 @@ class Judged:
         places = others[order] + among
         gains = np.where(places < CUT, 1 / np.log2(places + 2), 0.0)
         sums = np.bincount(self._users[order], gains, minlength=len(self._ideal)).astype(np.float64)
-        return np.divide(sums, self._ideal)
+        shares: NDArray[np.float64] = sums / self._ideal
+        return shares
 
     def ndcg(self, scores: Float[NDArray[np.float32], " n"]) -> float:
         """Mean ndcg@10 over all users."""

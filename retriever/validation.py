@@ -84,7 +84,8 @@ def ndcg(
     found = (places < CUT) & np.isfinite(target[order])
     gains = np.bincount(user[order][found], 1 / np.log2(places[found] + 2), minlength=len(scores))
     ideal = np.cumsum(1 / np.log2(np.arange(CUT) + 2))
-    return np.divide(gains, ideal[np.minimum([len(rows) for rows in relevant], CUT) - 1], dtype=np.float64)
+    shares: NDArray[np.float64] = gains / ideal[np.minimum([len(rows) for rows in relevant], CUT) - 1]
+    return shares
 
 
 def mean_ndcg(

@@ -63,7 +63,7 @@ def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
         | {f"split/{part}.parquet" for part in ("train", "validation", "test")},
         "train": {"curve.jsonl"},
         "index": {"index.faiss", "ids.parquet", "index.json"},
-        "candidates": {"candidates.parquet"},
+        "candidates": {"candidates.parquet", "sources/two_tower.parquet", "sources/co_occurrence.parquet"},
         "evaluate": {"report.json", "report.html", "truth.parquet"}
         | {
             f"runs/{model}.parquet"
@@ -86,7 +86,8 @@ def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
 def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
     candidates = pl.read_parquet(out / "candidates" / "candidates.parquet")
     prepared = Prepared(out / "prepare")
-    assert candidates.columns == ["user_id", "rank", "item_id", "score"]
+    assert candidates.columns[:4] == ["user_id", "rank", "item_id", "score"]
+    assert candidates.columns[4:] == ["two_tower", "co_occurrence"]
     assert candidates["user_id"].n_unique() == len(prepared.user_ids) == 20
     assert candidates["rank"].min() == 1
     assert candidates["rank"].max() == 5
@@ -257,7 +258,7 @@ def test_one_run_at_a_time_is_in_memory(out: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Runs, "__getitem__", read)
     truth = Prepared(out / "prepare").truth("test")
     evaluate(truth, Runs(out / "evaluate" / "runs", truth), settings=settings().evaluate)
-    assert len(alive) == 4
+    assert len(alive) == 6
     assert most == 1
 
 
