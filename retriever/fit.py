@@ -16,6 +16,8 @@ from aisle.data.errors import InputError
 from aisle.data.prepared import Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
+from aisle.durable import write_whole
+from aisle.retriever import processes
 from aisle.retriever.arithmetic import device, in_bf16
 from aisle.retriever.batches import SequenceDataset, TextDataset
 from aisle.retriever.encoder import Encoder
@@ -117,18 +119,19 @@ class Job:
         folder.mkdir(parents=True, exist_ok=True)
         histories = self.users.histories(*parts)
         known = torch.from_numpy(np.bincount(histories.items, minlength=len(self.prepared.item_ids)) > 0)
-        dataset = self.users.examples(*parts)
+        with processes.first_alone():  # it encodes texts, the others read the vectors
+            dataset = self.users.examples(*parts)
+            text = self.item_text(parts) if kind != "ids" else None
         if not len(dataset) or int(known.sum()) < 2:
             raise InputError(
                 "users with events on at least two items to train on",
                 f"{len(dataset)} users, {int(known.sum())} items in {' + '.join(parts)}",
                 "check data.split and counts.json of the prepared shop",
             )
-        text = self.item_text(parts) if kind != "ids" else None
         vectors = None if text is None else text.vectors
         set_seed(self.seed + place)
         towers = build(self.settings, kind, vectors, known, self.encoder.dim if self.encoder else 0)
-        if not (folder / DONE).is_file():
+        if not processes.share((folder / DONE).is_file):
             validation = None if epochs else Validation(self.prepared, self.users)
             trainer = self._trainer(towers, dataset, validation, epochs, folder)
             with meter(f"training ({name})", trainer.args.max_steps) as progress:
@@ -136,11 +139,11 @@ class Job:
                 trainer.run(folder, self.settings.patience if validation else None)
             if validation:
                 epochs = (trainer.state.best_global_step or 1) / self._epoch_steps(dataset)
-            save_file(towers.state_dict(), folder / "towers.safetensors")
             facts = {"epochs": epochs, "best": trainer.state.best_metric, "curve": trainer.curve()}
-            unfinished = folder / f"{DONE}.part"
-            unfinished.write_text(json.dumps(facts))
-            unfinished.replace(folder / DONE)
+            if processes.is_first():
+                save_file(towers.state_dict(), folder / "towers.safetensors")
+                write_whole(folder / DONE, json.dumps(facts))
+            processes.wait()
         towers.load_state_dict(load_file(folder / "towers.safetensors"))
         return Fit(towers.eval().cpu(), **json.loads((folder / DONE).read_text()))
 
@@ -172,7 +175,7 @@ class Job:
         return TrainingArguments(
             output_dir=str(folder),
             max_steps=steps,
-            per_device_train_batch_size=self.settings.batch_size,
+            per_device_train_batch_size=processes.portion(self.settings.batch_size),
             learning_rate=self.settings.learning_rate,
             weight_decay=self.settings.weight_decay,
             warmup_steps=self.settings.warmup_steps,
@@ -193,6 +196,7 @@ class Job:
             dataloader_pin_memory=False,
             disable_tqdm=True,
             report_to="none",
+            ddp_broadcast_buffers=False,  # the catalogue's text vectors, equal in all processes
             seed=self.seed,
             bf16=in_bf16(self.settings.precision, device()),
             use_cpu=not torch.cuda.is_available(),

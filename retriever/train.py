@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.settings import TextSettings
+from aisle.retriever import processes
 from aisle.retriever.arithmetic import keep_freed_memory
 from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings, Pairs
 from aisle.retriever.fit import Fit, Job
@@ -38,9 +40,12 @@ def train(
     job = Job(prepared, text, settings, out, seed)
     kinds = tower_names(settings.towers)
     searched = {name: job.search(name, kind, at) for at, (name, kind) in enumerate(kinds.items())}
-    co_occurrence = choose_co_occurrence(prepared, job.users, seed) if settings.co_occurrence else None
+    co_occurrence = None
+    if settings.co_occurrence:
+        co_occurrence = processes.share(partial(choose_co_occurrence, prepared, job.users, seed))
     before = BEFORE["validation"]
-    weights = choose_weights(prepared, _sources(job, searched, co_occurrence, before), seed)
+    sources = _sources(job, searched, co_occurrence, before)
+    weights = processes.share(partial(choose_weights, prepared, sources, seed))
     final, parts = searched, before
     if settings.refit:
         parts = BEFORE["test"]
@@ -48,6 +53,8 @@ def train(
             name: job.refit(name, kind, at, searched[name].epochs)
             for at, (name, kind) in enumerate(kinds.items())
         }
+    if not processes.is_first():
+        return
     item_text, sources = job.item_text(parts), _sources(job, final, co_occurrence, parts)
     model = Model(
         kinds=kinds,

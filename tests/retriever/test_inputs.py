@@ -9,7 +9,7 @@ from aisle.data.history import Histories
 from aisle.data.prepared import BEFORE, Prepared
 from aisle.data.settings import TextSettings
 from aisle.retriever.batches import PaddedHistories, SequenceDataset, pad
-from aisle.retriever.checkpoint import build, load
+from aisle.retriever.model import build, load
 from aisle.retriever.inputs import GAP_CODES, RATING_CODES, SECOND, gap_codes, rating_codes, told
 from aisle.retriever.settings import Input, RetrieverSettings
 from aisle.retriever.train import train
@@ -17,7 +17,7 @@ from aisle.retriever.users import SequenceUsers
 
 ALL: tuple[Input, ...] = ("ratings", "gaps", "recency")
 IDS = RetrieverSettings(
-    item_text=False,
+    towers=("ids",),
     dim=32,
     batch_size=32,
     learning_rate=1e-2,
@@ -83,7 +83,7 @@ def test_batches_hold_the_codes_of_their_events():
 
 
 def test_towers_start_as_if_nothing_were_told_and_what_is_not_known_stays_nothing():
-    towers = build(RetrieverSettings(dim=8, max_history=6), None, torch.ones(9, dtype=torch.bool), 0)
+    towers = build(RetrieverSettings(dim=8, max_history=6), "ids", None, torch.ones(9, dtype=torch.bool), 0)
     towers.eval()
     row = torch.tensor([[1, 2, 3]])
     plain = PaddedHistories(row, torch.full((1, 3), 3), torch.tensor([3]))
@@ -98,7 +98,9 @@ def test_towers_start_as_if_nothing_were_told_and_what_is_not_known_stays_nothin
 
 def test_a_state_does_not_know_how_long_its_target_waits_for_what_follows():
     torch.manual_seed(0)
-    towers = build(RetrieverSettings(dim=8, max_history=6), None, torch.ones(9, dtype=torch.bool), 0).eval()
+    towers = build(
+        RetrieverSettings(dim=8, max_history=6), "ids", None, torch.ones(9, dtype=torch.bool), 0
+    ).eval()
     torch.nn.init.normal_(towers.users.waits.weight)
     one = PaddedHistories(
         torch.tensor([[1, 2, 3]]), torch.full((1, 3), 3), torch.tensor([3]), waits=torch.tensor([[3, 4, 5]])
@@ -132,8 +134,9 @@ def hit_rate(prepared: Prepared, model) -> float:
     users = SequenceUsers(prepared, trained.settings)
     rows = prepared.user_ids.rows(truth["user_id"])
     with torch.inference_mode():
-        queries = trained.towers.queries(users.vectors(trained.towers, rows, *BEFORE["test"]))
-        best = (queries @ trained.towers.indexed().T).argmax(1).numpy()
+        towers = trained.towers["two_tower"]
+        queries = users.vectors(towers, rows, *BEFORE["test"])
+        best = (queries @ towers.item_vectors().T).argmax(1).numpy()
     return (prepared.item_ids.values.gather(best) == truth["item_id"]).mean()
 
 

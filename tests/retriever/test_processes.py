@@ -13,7 +13,7 @@ from worlds import circle_shop
 from aisle import pipeline
 from aisle.data.errors import InputError
 from aisle.retriever import processes
-from aisle.retriever.checkpoint import load
+from aisle.retriever.model import load
 from aisle.retriever.sampler import EpochSampler
 from aisle.settings import Settings, load_settings
 
@@ -71,7 +71,7 @@ def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def chosen(out: Path) -> float:
     """Validation ndcg@10 of the towers in a run's folder."""
-    return float(str(load(out / "train" / "model").about["validation_ndcg@10"]))
+    return float(str(load(out / "train" / "model").weights.validation["two_tower"]))
 
 
 def test_two_processes_train_as_well_as_one(
