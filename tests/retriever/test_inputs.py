@@ -9,8 +9,8 @@ from aisle.data.history import Histories
 from aisle.data.prepared import BEFORE, Prepared
 from aisle.data.settings import TextSettings
 from aisle.retriever.batches import PaddedHistories, SequenceDataset, pad
-from aisle.retriever.model import build, load
 from aisle.retriever.inputs import GAP_CODES, RATING_CODES, SECOND, gap_codes, rating_codes, told
+from aisle.retriever.model import build, load
 from aisle.retriever.settings import Input, RetrieverSettings
 from aisle.retriever.train import train
 from aisle.retriever.users import SequenceUsers
