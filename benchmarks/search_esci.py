@@ -31,14 +31,15 @@ FOLDS = 5
 WEIGHTS = [step / 10 for step in range(11)]
 EXACT = 100.0
 MAX_TOKENS = 48
+TRAINING_TOKENS = 32
 RECIPE = {
-    "learning_rate": 5e-5,
+    "learning_rate": 1e-4,
     "temperature": 0.05,
-    "frozen_layers": 3,
+    "frozen_layers": 4,
     "batch_size": 32,
-    "round_steps": 20,
-    "max_rounds": 3,
-    "warmup_steps": 10,
+    "round_steps": 15,
+    "max_rounds": 2,
+    "warmup_steps": 5,
 }
 HARD = 1
 
@@ -220,7 +221,7 @@ def main(
 
     def fine_tuned(fold: int) -> Scores:
         training = np.setdiff1d(everyone, folds[fold])
-        encoder = Encoder.load(EncoderSettings(max_tokens=MAX_TOKENS, precision="fp32"), device())
+        encoder = Encoder.load(EncoderSettings(max_tokens=TRAINING_TOKENS, precision="fp32"), device())
         pairs = training_pairs(search, training, seed)
         folder = out / f"fold{fold}"
         tune(encoder, pairs, FinetuneSettings(**RECIPE), folder, precision="auto", seed=seed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aisle.data.prepared import Prepared
 from aisle.data.settings import TextSettings
+from aisle.retriever import processes
 from aisle.retriever.arithmetic import device
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.finetune.pairs import shop_pairs
@@ -39,7 +40,9 @@ def finetune(
         seed=seed,
         validation=TextValidation(prepared, texts, settings.finetune, seed),
     )
-    encoder.save(out / "model")
-    facts = asdict(tuned)
-    (out / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in facts.pop("curve")))
-    (out / "finetune.json").write_text(json.dumps(facts) + "\n")
+    if processes.is_first():
+        encoder.save(out / "model")
+        facts = asdict(tuned)
+        (out / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in facts.pop("curve")))
+        (out / "finetune.json").write_text(json.dumps(facts) + "\n")
+    processes.wait()

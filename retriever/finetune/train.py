@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 
 from aisle.data.errors import InputError
 from aisle.data.progress import meter
+from aisle.durable import write_whole
+from aisle.retriever import processes
 from aisle.retriever.arithmetic import device, in_bf16, keep_freed_memory
 from aisle.retriever.encoder import CHARS_PER_TOKEN, Encoder
 from aisle.retriever.finetune.adapters import merged, prepare
@@ -144,7 +147,7 @@ class PairTrainer(RoundsTrainer):
         temperature: float,
     ) -> None:
         super().__init__(vectors, dataset, validation, arguments)
-        self.draws = Draws(dataset.pairs, arguments.train_batch_size, arguments.seed)
+        self.draws = Draws(dataset.pairs, arguments.train_batch_size * processes.count(), arguments.seed)
         self.temperature = temperature
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
@@ -217,7 +220,9 @@ def tune(
     folder.mkdir(parents=True, exist_ok=True)
     bf16 = in_bf16(precision, device())
     start = {name: value.clone() for name, value in encoder.model.state_dict().items()}
-    untouched = _untouched(encoder, validation, bf16, folder) if validation else None
+    untouched = None
+    if validation:
+        untouched = processes.share(partial(_untouched, encoder, validation, bf16, folder))
     set_seed(seed)
     plain, encoder.model = encoder.model, prepare(encoder.model, settings)
 
@@ -259,9 +264,7 @@ def _untouched(encoder: Encoder, validation: Callable[[Encoder], float], bf16: b
         return float(json.loads(path.read_text()))
     with torch.autocast(device(), torch.bfloat16, enabled=bf16):
         found = validation(encoder)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(found))
-    unfinished.replace(path)
+    write_whole(path, json.dumps(found))
     return found
 
 

@@ -16,7 +16,14 @@ from aisle.retriever.processes import lead
 from aisle.settings import Settings
 from aisle.stage import Done, Stage
 from aisle.stages import Workshop
-from aisle.steps import candidates_stage, evaluate_stage, index_stage, prepare_stage, train_stage
+from aisle.steps import (
+    candidates_stage,
+    evaluate_stage,
+    finetune_stage,
+    index_stage,
+    prepare_stage,
+    train_stage,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -29,6 +36,18 @@ def prepare(data: Path, out: Path, settings: Settings | None = None, *, redo: bo
     """
     _keep_apart(data, out)
     return _one(out, prepare_stage(data, settings or Settings()), redo)
+
+
+def finetune(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
+    """Fine-tune the language model on `out/prepare/` into `out/finetune/`.
+
+    `train` reads the result where `retriever.finetune.enabled` is set.
+
+    Raises:
+        InputError: `prepare` has not been done, its files have changed since, or the language model cannot be
+            fine-tuned on them.
+    """
+    return _one(out, finetune_stage(settings or Settings()), redo)
 
 
 def train(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
@@ -70,7 +89,7 @@ def evaluate(out: Path, settings: Settings | None = None, *, redo: bool = False)
 def run(
     data: Path, out: Path, settings: Settings | None = None, *, redo: Collection[str] = ()
 ) -> dict[str, Done]:
-    """All five stages, one after the other, each only where something it depends on has changed.
+    """All stages, one after the other, each only where something it depends on has changed.
 
     Args:
         data: folder with the shop's files.
@@ -86,9 +105,15 @@ def run(
     """
     settings = settings or Settings()
     _keep_apart(data, out)
-    first = prepare_stage(data, settings)
+    tuning = [finetune_stage(settings)] if settings.retriever.finetune.enabled else []
+    if "finetune" in redo and not tuning:
+        raise InputError(
+            "stages to redo that are part of this run",
+            "finetune, which is switched off",
+            "add --set retriever.finetune.enabled=true",
+        )
     later = [make(settings) for make in (train_stage, index_stage, candidates_stage, evaluate_stage)]
-    return lead(partial(_all, out, [first, *later], redo))
+    return lead(partial(_all, out, [prepare_stage(data, settings), *tuning, *later], redo))
 
 
 def run_stages(workshop: Workshop, stages: Iterable[Stage], *, redo: Collection[str] = ()) -> dict[str, Done]:

@@ -36,6 +36,41 @@ def prepare_stage(data: Path, settings: Settings) -> Stage:
     )
 
 
+def finetune_stage(settings: Settings) -> Stage:
+    """Fine-tune the language model on what users take together.
+
+    Raises:
+        InputError: there is no such language model.
+    """
+
+    def work(folders: Folders) -> None:
+        together(_finetune, folders.inputs["prepare"], folders.work, settings)
+        folders.keep("model", "curve.jsonl", "finetune.json")
+
+    retriever = settings.retriever
+    return Stage(
+        "finetune",
+        work,
+        reads=("prepare",),
+        sources=_encoder(settings),
+        settings={
+            "text": _plain(settings.data.text),
+            "encoder": _plain(retriever.encoder),
+            "finetune": _plain(retriever.finetune, exclude={"enabled"}),
+            "precision": retriever.precision,
+        },
+        seed=settings.seed,
+        components=("data", "retriever"),
+    )
+
+
+def _finetune(prepare: Path, out: Path, settings: Settings) -> None:
+    from aisle.data.prepared import Prepared
+    from aisle.retriever.finetune.job import finetune
+
+    finetune(Prepared(prepare), settings.data.text, settings.retriever, out, seed=settings.seed)
+
+
 def train_stage(settings: Settings) -> Stage:
     """Train the two towers.
 
@@ -44,14 +79,16 @@ def train_stage(settings: Settings) -> Stage:
     """
 
     def work(folders: Folders) -> None:
-        together(_train, folders.inputs["prepare"], folders.work, settings)
+        together(_train, folders.inputs["prepare"], folders.work, _with_language_model(settings, folders))
         folders.keep("model", "curve.jsonl")
 
+    reads_text = settings.retriever.reads_text
+    tuned = reads_text and settings.retriever.finetune.enabled
     return Stage(
         "train",
         work,
-        reads=("prepare",),
-        sources=_encoder(settings) if settings.retriever.reads_text else {},
+        reads=("prepare", "finetune") if tuned else ("prepare",),
+        sources=_encoder(settings) if reads_text and not tuned else {},
         settings={"text": _plain(settings.data.text), "retriever": _plain(settings.retriever)},
         seed=settings.seed,
         components=("data", "retriever"),
@@ -140,6 +177,16 @@ def evaluate_stage(settings: Settings) -> Stage:
         seed=settings.seed,
         components=("data", "retriever", "index", "eval"),
     )
+
+
+def _with_language_model(settings: Settings, folders: Folders) -> Settings:
+    """Settings whose language model is the one that an earlier stage made, if the stage reads any."""
+    if "finetune" not in folders.inputs:
+        return settings
+    made = str((folders.inputs["finetune"] / "model").resolve())
+    encoder = settings.retriever.encoder.model_copy(update={"model": made})
+    retriever = settings.retriever.model_copy(update={"encoder": encoder})
+    return settings.model_copy(update={"retriever": retriever})
 
 
 def _shop_files(data: Path, mapping: Path | None) -> dict[str, str]:

@@ -9,20 +9,24 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import polars as pl
 import pytest
+from language_models import tiny_bert
 from typer.testing import CliRunner
 
 from aisle import pipeline
 from aisle.cli import app
+from aisle.data.errors import InputError
 from aisle.data.prepared import Prepared
 from aisle.eval.evaluate import evaluate
 from aisle.eval.report import Report
 from aisle.evaluation import Runs, evaluate_candidates
 from aisle.lock import locked
 from aisle.retriever import locate
+from aisle.retriever.finetune.validation import TextValidation
 from aisle.settings import Settings, load_settings
 from aisle.stage import Folders, Stage
 from aisle.stages import Workshop, whole_folder
@@ -55,6 +59,42 @@ def out(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Path:
     done = pipeline.run(shop, folder, settings())
     assert [one.status for one in done.values()] == ["ran"] * 5
     return folder
+
+
+def test_towers_read_the_fine_tuned_language_model(
+    tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_bert(tmp_path / "bert", texts=["red blue green chair for the garden"])
+    tuning = (
+        f"retriever.encoder.model={model}",
+        "retriever.encoder.max_tokens=16",
+        "retriever.finetune.enabled=true",
+        "retriever.finetune.learning_rate=0.01",
+        "retriever.finetune.batch_size=4",
+        "retriever.finetune.round_steps=2",
+        "retriever.finetune.max_rounds=1",
+        "evaluate.baselines.names=['popularity']",
+    )
+    run = tmp_path / "run"
+    better = count()
+    monkeypatch.setattr(TextValidation, "__call__", lambda self, encoder: float(next(better)))
+    done = pipeline.run(shop, run, settings(*tuning))
+    assert [*done] == ["prepare", "finetune", "train", "index", "candidates", "evaluate"]
+    assert {path.name for path in (run / "finetune").iterdir()} == {
+        "model",
+        "curve.jsonl",
+        "finetune.json",
+        "manifest.json",
+    }
+    again = pipeline.run(shop, run, settings(*tuning))
+    assert {one.status for one in again.values()} == {"unchanged"}
+    other = pipeline.run(shop, run, settings(*tuning, "retriever.finetune.learning_rate=0.02"))
+    assert [name for name, one in other.items() if one.status == "ran"] == [*done][1:]
+
+
+def test_a_stage_that_is_switched_off_cannot_be_redone(tmp_path: Path, shop: Path) -> None:
+    with pytest.raises(InputError, match=r"retriever\.finetune\.enabled"):
+        pipeline.run(shop, tmp_path, settings(), redo=["finetune"])
 
 
 def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:

@@ -36,6 +36,7 @@ def aisle(
 for command in (
     stages.run,
     stages.prepare,
+    stages.finetune,
     stages.train,
     stages.index,
     stages.candidates,

@@ -9,7 +9,7 @@ from aisle.cli.answers import facts_of, report_answer, stage_answer
 from aisle.cli.options import Config, Data, Encoder, MappingFile, Out, Redo, Seed, Set, Split, settings_of
 from aisle.cli.verb import Answer
 
-StageName = StrEnum("StageName", ["prepare", "train", "index", "candidates", "evaluate"])
+StageName = StrEnum("StageName", ["prepare", "finetune", "train", "index", "candidates", "evaluate"])
 
 
 def run(
@@ -52,6 +52,22 @@ def prepare(
     done = pipeline.prepare(data, out, settings_of(config, set_, split=split, mapping=mapping), redo=redo)
     counts = Prepared(done.folder).counts
     return Answer({"out": str(out), **facts_of({"prepare": done}), "counts": counts}, of_counts(done, counts))
+
+
+def finetune(
+    out: Out,
+    config: Config = None,
+    set_: Set = None,
+    seed: Seed = None,
+    encoder: Encoder = None,
+    redo: Redo = False,
+) -> Answer:
+    """Fine-tune the language model on what users take together (optional)."""
+    from aisle import pipeline
+
+    return stage_answer(
+        out, pipeline.finetune(out, settings_of(config, set_, seed=seed, encoder=encoder), redo=redo)
+    )
 
 
 def train(
