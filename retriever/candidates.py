@@ -35,7 +35,7 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
     """
     trained = load(model)
     _same_catalogue(prepared, trained.items)
-    vectors = _sources(prepared, trained, model).indexed(trained.weights.fused, trained.priors[FUSED])
+    vectors = sources_of(prepared, trained).indexed(trained.weights.fused, trained.priors[FUSED])
     store.save(ExactIndex(vectors, settings), trained.items, out, model=fingerprint(model))
 
 
@@ -48,25 +48,42 @@ class Retriever:
 
     Args:
         prepared: the shop whose users are asked about.
-        model: folder of the model.
-        index: folder of the index that the model's item vectors are in.
-        settings: where to search.
-        work: folder that keeps vectors of histories as text.
+        model: trained on its catalogue.
+        index: of the model's item vectors.
+        settings: where to search each source alone.
+        work: folder that keeps vectors of histories as text, if any does.
 
     Raises:
         InputError: the model was trained on another catalogue.
-        IndexFault: the index is damaged or holds the vectors of another model.
     """
 
     def __init__(
-        self, prepared: Prepared, model: Path, index: Path, settings: IndexSettings, work: Path
+        self,
+        prepared: Prepared,
+        model: Model,
+        index: ExactIndex,
+        settings: IndexSettings,
+        work: Path | None = None,
     ) -> None:
-        self.model = load(model)
-        _same_catalogue(prepared, self.model.items)
+        _same_catalogue(prepared, model.items)
         self.prepared = prepared
-        self.sources = _sources(prepared, self.model, work)
+        self.model = model
+        self.sources = sources_of(prepared, model, work)
         self.settings = settings
-        self._index, _ = store.load(index, settings, model=fingerprint(model))
+        self.index = index
+
+    @classmethod
+    def load(
+        cls, prepared: Prepared, model: Path, index: Path, settings: IndexSettings, work: Path | None = None
+    ) -> "Retriever":
+        """The retriever of a model's and an index's folder.
+
+        Raises:
+            InputError: the model cannot be read or was trained on another catalogue.
+            IndexFault: the index is damaged or holds the vectors of another model.
+        """
+        found, _ = store.load(index, settings, model=fingerprint(model))
+        return cls(prepared, load(model), found, settings, work)
 
     def candidates(self, user_rows: Rows, past: tuple[Part, ...], k: int) -> pl.DataFrame:
         """The `k` best unseen items of users after the events of `past`, as `retrieve` writes them."""
@@ -89,7 +106,7 @@ class Retriever:
                 progress.advance(len(rows))
 
     def _fused(self, user_rows: Rows, asked: Asked, k: int) -> pl.DataFrame:
-        near = nearest(self._index, self.sources.queries(asked), k, asked.seen)
+        near = nearest(self.index, self.sources.queries(asked), k, asked.seen)
         together = (asked.co_occurring.owner, asked.co_occurring.items)
         pool = Pool.union([near, together], len(asked), len(self.prepared.item_ids))
         logits, shares = self.sources.logits(asked, pool), asked.shares_of(pool)
@@ -170,7 +187,7 @@ def retrieve(
         InputError: the model was trained on another catalogue.
         IndexFault: the index is damaged or holds the vectors of another model.
     """
-    retriever = Retriever(prepared, model, index, settings, out / "vectors")
+    retriever = Retriever.load(prepared, model, index, settings, out / "vectors")
     folder = out / "sources"
     folder.mkdir(exist_ok=True)
     with ExitStack() as files:
@@ -188,7 +205,8 @@ def fingerprint(model: Path) -> str:
     return sha256_of(*sorted(model.rglob("*.safetensors")), model / "config.json")
 
 
-def _sources(prepared: Prepared, model: Model, work: Path) -> Sources:
+def sources_of(prepared: Prepared, model: Model, work: Path | None = None) -> Sources:
+    """The sources of a model, asked about the users of `prepared`."""
     users = users_of(prepared, model.reads, model.settings, None, work)
     return Sources(model.towers, model.temperatures, model.co_occurrence, users)
 

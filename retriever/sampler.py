@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 
-import torch
-from transformers.trainer_pt_utils import LengthGroupedSampler
+import numpy as np
+from torch.utils.data import Sampler
+
+POOL = 50
+"""Batches whose examples are sorted by length together."""
 
 
-class EpochSampler(LengthGroupedSampler):
-    """Neighbours are of similar length; the order depends on the seed and the epoch alone.
+class EpochSampler(Sampler[int]):
+    """Batches of examples of similar length, in random order; the seed and the epoch alone decide it.
+
+    Examples are shuffled, sorted by length within every `POOL` batches, cut into batches, and the batches
+    shuffled again: a learning rate that is still high at an epoch's end must not meet short histories alone
+    there. An incomplete batch comes last.
 
     So every process of several draws the same order, of which each takes its part, and a training that goes
     on in the middle of an epoch skips what that epoch has already seen.
@@ -19,7 +26,8 @@ class EpochSampler(LengthGroupedSampler):
     """
 
     def __init__(self, batch: int, lengths: list[int], seed: int) -> None:
-        super().__init__(batch, lengths=lengths)
+        self.batch = batch
+        self.lengths = np.array(lengths, np.int64)
         self.seed = seed
         self.epoch = 0
 
@@ -27,6 +35,15 @@ class EpochSampler(LengthGroupedSampler):
         """Draw the order of this epoch next."""
         self.epoch = epoch
 
+    def __len__(self) -> int:
+        return len(self.lengths)
+
     def __iter__(self) -> Iterator[int]:
-        self.generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
-        return iter(super().__iter__())  # type: ignore[no-untyped-call]
+        random = np.random.default_rng((self.seed, self.epoch))
+        shuffled = random.permutation(len(self))
+        size = self.batch * POOL
+        pools = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
+        order = np.concatenate([pool[np.argsort(-self.lengths[pool], kind="stable")] for pool in pools])
+        whole = len(order) // self.batch * self.batch
+        batches = random.permutation(order[:whole].reshape(-1, self.batch))
+        return iter([*batches.ravel().tolist(), *order[whole:].tolist()])

@@ -57,12 +57,14 @@ def digest(encoder: Encoder, texts: list[str], longest: int | None = None) -> st
 
 
 def kept_vectors(
-    folder: Path, encoder: Encoder, texts: list[str], what: str, longest: int | None = None
+    folder: Path | None, encoder: Encoder, texts: list[str], what: str, longest: int | None = None
 ) -> Float[Tensor, "n dim"]:
-    """Vectors of `texts`, kept in `folder` under a hash of the texts, so that nothing is encoded twice.
+    """Vectors of `texts`, kept in `folder`, if any, under a hash of the texts: nothing is encoded twice.
 
     A run that was killed, and the refit, find them there. Arguments are those of :meth:`Encoder.encode`.
     """
+    if folder is None:
+        return torch.from_numpy(encoder.encode(texts, what, longest))
     path = folder / f"{digest(encoder, texts, longest)[:16]}.safetensors"
     if path.is_file():
         return load_file(path)["vectors"]

@@ -101,7 +101,7 @@ class TextUsers(Users):
         text: TextSettings,
         settings: RetrieverSettings,
         encoder: Encoder,
-        folder: Path,
+        folder: Path | None,
     ) -> None:
         super().__init__(prepared)
         self.text = text
@@ -153,7 +153,7 @@ def users_of(
     text: TextSettings | None,
     settings: RetrieverSettings,
     encoder: Encoder | None,
-    folder: Path,
+    folder: Path | None,
 ) -> Users:
     """The user side that the settings name; `folder` keeps the vectors of histories as text."""
     if settings.user_tower == "sequence" or text is None:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aisle import pipeline
     from aisle.data.errors import InputError
+    from aisle.recommender import Recommender
     from aisle.settings import Settings, load_settings
 
-__all__ = ["InputError", "Settings", "__version__", "load_settings", "pipeline"]
+__all__ = ["InputError", "Recommender", "Settings", "__version__", "load_settings", "pipeline"]
 
 _HOMES = {
     "InputError": "aisle.data.errors",
+    "Recommender": "aisle.recommender",
     "Settings": "aisle.settings",
     "load_settings": "aisle.settings",
 }

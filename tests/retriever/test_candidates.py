@@ -38,7 +38,7 @@ def world(tmp_path_factory):
     (folder / "index").mkdir()
     build_index(shop, folder / "model", folder / "index", CPU)
     retrieve(shop, folder / "model", folder / "index", folder, CPU, k=K)
-    return shop, folder, Retriever(shop, folder / "model", folder / "index", CPU, folder / "vectors")
+    return shop, folder, Retriever.load(shop, folder / "model", folder / "index", CPU, folder / "vectors")
 
 
 def test_the_best_of_all_items_are_found(world):

@@ -30,10 +30,21 @@ MappingFile = Annotated[
 Encoder = Annotated[
     str | None, typer.Option("--encoder", help="Hugging Face name or folder of a language model.")
 ]
+NoText = Annotated[
+    bool, typer.Option("--no-text", help="Learn from events alone: the towers read no texts of items.")
+]
+Fast = Annotated[bool, typer.Option("--fast", help="Train for half the rounds.")]
 Redo = Annotated[bool, typer.Option("--redo", help="Do it although nothing has changed.")]
 
 
-def settings_of(config: Path | None, overrides: list[str] | None, **own: object) -> "Settings":
+def settings_of(
+    config: Path | None,
+    overrides: list[str] | None,
+    *,
+    no_text: bool = False,
+    fast: bool = False,
+    **own: object,
+) -> "Settings":
     """Settings of the file and of --set, then of the options that have a name of their own."""
     from aisle.settings import load_settings
 
@@ -47,4 +58,10 @@ def settings_of(config: Path | None, overrides: list[str] | None, **own: object)
     named = [
         f"{key}={json.dumps(value if isinstance(value, int) else str(value))}" for key, value in given.items()
     ]
-    return load_settings(config, [*(overrides or []), *named])
+    if no_text:
+        named.append('retriever.towers=["ids"]')
+    settings = load_settings(config, [*(overrides or []), *named])
+    if not fast:
+        return settings
+    half = max(1, settings.retriever.max_rounds // 2)
+    return load_settings(config, [*(overrides or []), *named, f"retriever.max_rounds={half}"])

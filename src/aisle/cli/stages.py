@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from aisle.cli.answers import facts_of, report_answer, stage_answer
-from aisle.cli.options import Config, Data, Encoder, MappingFile, Out, Redo, Seed, Set, Split, settings_of
+from aisle.cli.options import (
+    Config,
+    Data,
+    Encoder,
+    Fast,
+    MappingFile,
+    NoText,
+    Out,
+    Redo,
+    Seed,
+    Set,
+    Split,
+    settings_of,
+)
 from aisle.cli.verb import Answer
 
 StageName = StrEnum("StageName", ["prepare", "finetune", "train", "index", "candidates", "evaluate"])
@@ -21,6 +34,8 @@ def run(
     split: Split = None,
     mapping: MappingFile = None,
     encoder: Encoder = None,
+    no_text: NoText = False,
+    fast: Fast = False,
     redo: Annotated[
         list[StageName] | None,
         typer.Option("--redo", help="A stage to do although nothing has changed; may be repeated."),
@@ -29,7 +44,16 @@ def run(
     """Do all that follows: prepare, train, index, candidates, evaluate."""
     from aisle import pipeline
 
-    settings = settings_of(config, set_, seed=seed, split=split, mapping=mapping, encoder=encoder)
+    settings = settings_of(
+        config,
+        set_,
+        no_text=no_text,
+        fast=fast,
+        seed=seed,
+        split=split,
+        mapping=mapping,
+        encoder=encoder,
+    )
     done = pipeline.run(data, out, settings, redo=[stage.value for stage in redo or ()])
     report = report_answer(done["evaluate"].folder)
     return Answer({"out": str(out), **facts_of(done), **report.data}, report.shown)
@@ -76,14 +100,15 @@ def train(
     set_: Set = None,
     seed: Seed = None,
     encoder: Encoder = None,
+    no_text: NoText = False,
+    fast: Fast = False,
     redo: Redo = False,
 ) -> Answer:
-    """Train the two towers on the prepared shop."""
+    """Train the sources of candidates on the prepared shop."""
     from aisle import pipeline
 
-    return stage_answer(
-        out, pipeline.train(out, settings_of(config, set_, seed=seed, encoder=encoder), redo=redo)
-    )
+    settings = settings_of(config, set_, no_text=no_text, fast=fast, seed=seed, encoder=encoder)
+    return stage_answer(out, pipeline.train(out, settings, redo=redo))
 
 
 def index(out: Out, config: Config = None, set_: Set = None, redo: Redo = False) -> Answer:

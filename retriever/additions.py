@@ -1,0 +1,73 @@
+"""Items that came after the training: embedded from their texts, found at once."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float
+from scipy import sparse
+from torch import Tensor
+
+from aisle.data.errors import InputError
+from aisle.retriever.cooccurrence import CoOccurrence
+from aisle.retriever.model import Model, build
+from aisle.retriever.towers import TwoTower
+from aisle.retriever.weights import FUSED
+
+
+def with_items(model: Model, ids: pl.Series, vectors: Float[Tensor, "n text_dim"] | None) -> Model:
+    """The model with more items, which no event names: their texts speak, and the prior of new ones.
+
+    Args:
+        model: trained.
+        ids: external ids, all new and different.
+        vectors: text vectors by the model's encoder; None for a model that reads no item texts.
+
+    Raises:
+        InputError: an id is there already or twice, or texts are needed and there is not one for each item.
+    """
+    known = pl.concat([model.items, ids.cast(pl.String)])
+    if known.n_unique() != len(known):
+        twice = known.filter(known.is_duplicated())[0]
+        raise InputError("items that are new and all different", f"{twice!r} twice", "leave it out")
+    if model.text is not None and (vectors is None or len(vectors) != len(ids)):
+        raise InputError(
+            f"a text vector for each of {len(ids)} items",
+            f"{0 if vectors is None else len(vectors)} vectors",
+            "encode their texts with the model's encoder",
+        )
+    text = None if model.text is None or vectors is None else torch.cat([model.text, vectors])
+    weights = {FUSED: model.weights.fused, **model.weights.alone}
+    priors = {
+        name: np.concatenate([prior, np.full(len(ids), weights[name].prior.new, np.float32)])
+        for name, prior in model.priors.items()
+    }
+    return replace(
+        model,
+        towers={name: _longer(model, name, text, len(ids)) for name in model.towers},
+        co_occurrence=model.co_occurrence and _wider(model.co_occurrence, len(ids)),
+        priors=priors,
+        items=known,
+        text=text,
+    )
+
+
+def _longer(model: Model, name: str, text: Tensor | None, more: int) -> TwoTower:
+    """Towers with more items; these have no free vectors."""
+    state = dict(model.towers[name].state_dict())
+    for key in ("items.known", "items.free.weight"):
+        if key in state:
+            state[key] = torch.cat([state[key], state[key].new_zeros(more, *state[key].shape[1:])])
+    width = getattr(model.towers[name].users, "text_dim", 0)
+    towers = build(model.settings, model.kinds[name], text, state["items.known"], width)
+    towers.load_state_dict(state)
+    return towers.eval()
+
+
+def _wider(co_occurrence: CoOccurrence, more: int) -> CoOccurrence:
+    """The same similarities in a matrix with empty rows and columns behind them."""
+    old = co_occurrence.similar
+    items = old.shape[0] + more
+    indptr = np.concatenate([old.indptr, np.full(more, old.indptr[-1], old.indptr.dtype)])
+    return replace(co_occurrence, similar=sparse.csr_array((old.data, old.indices, indptr), (items, items)))

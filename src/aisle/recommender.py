@@ -1,0 +1,145 @@
+"""Recommendations from Python: for the shop's users, for visitors of this moment, with items that are new."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from aisle.data.errors import InputError
+from aisle.data.prepared import BEFORE, Part, Prepared
+from aisle.data.schema import ITEMS
+from aisle.data.settings import TextSettings
+from aisle.data.visitors import Visitors, events_of
+from aisle.index.settings import IndexSettings
+from aisle.stages import Workshop
+
+if TYPE_CHECKING:
+    from aisle.retriever.candidates import Retriever
+
+PAST: tuple[Part, ...] = BEFORE["test"]
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A run's trained retriever, answering one user or many.
+
+    >>> shop = Recommender.open(Path("runs/shop"))  # doctest: +SKIP
+    >>> shop.for_users(["u1", "u2"], k=10)  # doctest: +SKIP
+    >>> shop.for_visitors(pl.DataFrame({"user_id": ["new"], "item_id": ["B0001"]}))  # doctest: +SKIP
+
+    Attributes:
+        prepared: the shop as the retriever learned it.
+        retriever: model and index.
+        text: how items become text.
+    """
+
+    prepared: Prepared
+    retriever: "Retriever"
+    text: TextSettings
+
+    @classmethod
+    def open(cls, out: Path, settings: IndexSettings | None = None) -> "Recommender":
+        """The recommender of the results in `out`, every file of them checked.
+
+        Raises:
+            InputError: a stage is missing or damaged.
+        """
+        from aisle.retriever.candidates import Retriever
+
+        workshop = Workshop(out)
+        used = {name: workshop.input(name) for name in ("prepare", "train", "index")}
+        prepared = Prepared(out / "prepare")
+        retriever = Retriever.load(
+            prepared, out / "train" / "model", out / "index", settings or IndexSettings()
+        )
+        return cls(prepared, retriever, TextSettings.model_validate(used["train"].settings["text"]))
+
+    def for_users(self, user_ids: list[str], k: int = 10) -> pl.DataFrame:
+        """The `k` best unseen items of users of the shop, after all they did before the test part.
+
+        Returns:
+            user_id, rank, item_id, score, and the score of each source.
+
+        Raises:
+            InputError: a user is unknown: use :meth:`for_visitors`.
+        """
+        return self.retriever.candidates(self.prepared.user_ids.rows(user_ids), PAST, k)
+
+    def for_visitors(self, events: pl.DataFrame, k: int = 10) -> pl.DataFrame:
+        """The `k` best unseen items of anybody, after the events that are given; training is not needed.
+
+        Args:
+            events: `user_id`, `item_id`, and other columns of events (:mod:`aisle.data.schema`), oldest first
+                for each user; without `kind` all are of the first target kind. Items that are not in the
+                catalogue are passed over.
+            k: items for each user.
+
+        Returns:
+            user_id, rank, item_id, score, and the score of each source.
+
+        Raises:
+            InputError: the table cannot be read as events.
+        """
+        from aisle.retriever.candidates import Retriever
+
+        given = events_of(events, self.prepared.target_kinds[0])
+        now = Visitors(self.prepared.folder, given, self._catalogue)
+        found = self.retriever
+        asked = Retriever(now, found.model, found.index, found.settings)
+        return asked.candidates(now.user_ids.rows(now.user_ids.values), PAST, k)
+
+    def with_items(self, items: pl.DataFrame) -> "Recommender":
+        """The same with new items, which are embedded from their texts; nothing is trained.
+
+        Args:
+            items: `item_id` and other columns of items (:mod:`aisle.data.schema`).
+
+        Raises:
+            InputError: an item is there already, or a column is unknown.
+        """
+        import torch
+
+        from aisle.data.text import render_items
+        from aisle.index.exact import ExactIndex
+        from aisle.retriever.additions import with_items
+        from aisle.retriever.arithmetic import device
+        from aisle.retriever.candidates import Retriever, sources_of
+        from aisle.retriever.encoder import Encoder
+        from aisle.retriever.weights import FUSED
+
+        more = _items_of(items)
+        trained, vectors = self.retriever.model, None
+        if trained.text is not None:
+            encoder = Encoder.load(trained.settings.encoder, device())
+            vectors = torch.from_numpy(encoder.encode(render_items(more, self.text), "encoding items"))
+        model = with_items(trained, more["item_id"], vectors)
+        past, catalogue = self.prepared.events(*PAST).collect(), pl.concat([self._catalogue, more])
+        shop = Visitors(self.prepared.folder, past, catalogue)
+        longer = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
+        settings = self.retriever.settings
+        retriever = Retriever(shop, model, ExactIndex(longer, settings), settings)
+        return Recommender(shop, retriever, self.text)
+
+    @cached_property
+    def _catalogue(self) -> pl.DataFrame:
+        return self.prepared.items
+
+
+def _items_of(found: pl.DataFrame) -> pl.DataFrame:
+    """Canonical items from a table with some of their columns."""
+    unknown = [name for name in found.columns if name not in ITEMS]
+    if "item_id" not in found.columns or unknown:
+        raise InputError(
+            f"columns item_id and any of {', '.join(ITEMS)}",
+            ", ".join(found.columns) or "no column",
+            f"rename or drop {', '.join(unknown)}" if unknown else "add item_id",
+        )
+    absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in ITEMS.items() if name not in found]
+    try:
+        return found.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in ITEMS.items())
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            "items in the canonical form", str(error).splitlines()[0], "see aisle.data.schema for the types"
+        ) from error

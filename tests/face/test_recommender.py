@@ -1,0 +1,109 @@
+"""Answers from Python: the same as the night's, for visitors too, and with items that came later."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import aisle
+from aisle import pipeline
+from aisle.data.errors import InputError
+
+TEAS = ("green", "black", "white", "herbal")
+SETTINGS = (
+    "retriever.encoder.max_tokens=32",
+    "retriever.encoder.precision=fp32",
+    "retriever.precision=fp32",
+    "retriever.dim=32",
+    "retriever.batch_size=16",
+    "retriever.warmup_steps=5",
+    "retriever.round_steps=20",
+    "retriever.max_rounds=6",
+    "retriever.id_dropout=0.5",
+    "candidates.k=3",
+)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Users who buy teas of all colours, and users who buy tools of all sizes, each in the same order."""
+    folder = tmp_path_factory.mktemp("recommender")
+    things = [f"{colour} tea" for colour in TEAS] + [
+        f"{size} hammer" for size in ("small", "big", "huge", "tiny")
+    ]
+    items = pl.DataFrame({"item_id": [f"i{row}" for row in range(8)], "title": things})
+    events = [
+        {"user_id": f"u{user:02}", "item_id": f"i{4 * (user % 2) + step}", "timestamp": 1_700_000_000 + step}
+        for user in range(40)
+        for step in range(4 if user < 36 else 2)
+    ]
+    (folder / "raw").mkdir()
+    items.write_csv(folder / "raw" / "items.csv")
+    pl.DataFrame(events).write_csv(folder / "raw" / "events.csv")
+    settings = aisle.load_settings(None, SETTINGS)
+    for stage in (
+        lambda: pipeline.prepare(folder / "raw", folder / "out", settings),
+        lambda: pipeline.train(folder / "out", settings),
+        lambda: pipeline.index(folder / "out", settings),
+        lambda: pipeline.candidates(folder / "out", settings),
+    ):
+        stage()
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def shop(out: Path) -> "aisle.Recommender":
+    return aisle.Recommender.open(out)
+
+
+def test_users_get_what_the_night_found(out: Path, shop: "aisle.Recommender") -> None:
+    night = pl.read_parquet(out / "candidates" / "candidates.parquet")
+    asked = ["u07", "u20"]
+    day = shop.for_users(asked, k=3)
+    for user in asked:
+        one, other = (found.filter(pl.col("user_id") == user)["item_id"] for found in (night, day))
+        assert one.equals(other)
+
+
+def test_a_visitor_is_a_user_without_training(shop: "aisle.Recommender") -> None:
+    events = pl.DataFrame({"user_id": ["v", "v", "w"], "item_id": ["i0", "i1", "i4"]})
+    found = shop.for_visitors(events, k=1)
+    assert found["user_id"].to_list() == ["v", "w"]
+    assert found["item_id"].to_list() == ["i2", "i5"]
+
+
+def test_a_visitor_with_a_user_s_past_gets_the_same(shop: "aisle.Recommender") -> None:
+    past = shop.prepared.events("train", "validation").filter(pl.col("user_id") == "u07").collect()
+    visitor = past.with_columns(user_id=pl.lit("somebody"))
+    columns = ["item_id", "score"]
+    assert (
+        shop.for_visitors(visitor, k=3).select(columns).equals(shop.for_users(["u07"], k=3).select(columns))
+    )
+
+
+def test_a_new_item_is_found_by_its_text_at_once(shop: "aisle.Recommender") -> None:
+    new = pl.DataFrame({"item_id": ["oolong", "mallet"], "title": ["oolong tea", "rubber hammer"]})
+    longer = shop.with_items(new)
+    events = pl.DataFrame({"user_id": ["v"] * 4 + ["w"] * 4, "item_id": [f"i{row}" for row in range(8)]})
+    found = longer.for_visitors(events, k=20)
+    assert found.group_by("user_id").len()["len"].to_list() == [6, 6]
+    ranks = {(row["user_id"], row["item_id"]): row["rank"] for row in found.to_dicts()}
+    assert ranks["v", "oolong"] < ranks["v", "mallet"]
+    assert ranks["w", "mallet"] < ranks["w", "oolong"]
+    known = [name for name in longer.for_users(["u07"], k=20)["item_id"] if name.startswith("i")]
+    assert known == shop.for_users(["u07"], k=20)["item_id"].to_list()
+
+
+def test_bad_questions(shop: "aisle.Recommender", tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown id 'nobody'"):
+        shop.for_users(["nobody"])
+    with pytest.raises(InputError, match="add user_id"):
+        shop.for_visitors(pl.DataFrame({"item_id": ["i0"]}))
+    with pytest.raises(InputError, match="rename or drop colour"):
+        shop.for_visitors(pl.DataFrame({"user_id": ["v"], "item_id": ["i0"], "colour": ["red"]}))
+    with pytest.raises(InputError, match="'i0' twice"):
+        shop.with_items(pl.DataFrame({"item_id": ["i0"], "title": ["again"]}))
+    with pytest.raises(InputError, match="rename or drop name"):
+        shop.with_items(pl.DataFrame({"item_id": ["x"], "name": ["again"]}))
+    with pytest.raises(InputError, match="aisle prepare"):
+        aisle.Recommender.open(tmp_path)
