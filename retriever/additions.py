@@ -1,43 +1,42 @@
 """Items that came after the training: embedded from their texts, found at once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
 from aisle.data.errors import InputError
+from aisle.retriever.arithmetic import device
 from aisle.retriever.cooccurrence import CoOccurrence
+from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import Model, build
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.weights import FUSED
 
 
-def with_items(model: Model, ids: pl.Series, vectors: Float[Tensor, "n text_dim"] | None) -> Model:
+def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
     """The model with more items, which no event names: their texts speak, and the prior of new ones.
 
     Args:
         model: trained.
         ids: external ids, all new and different.
-        vectors: text vectors by the model's encoder; None for a model that reads no item texts.
+        texts: one for each; not read by a model of ids alone.
 
     Raises:
-        InputError: an id is there already or twice, or texts are needed and there is not one for each item.
+        InputError: an id is there already or twice.
     """
     known = pl.concat([model.items, ids.cast(pl.String)])
     if known.n_unique() != len(known):
         twice = known.filter(known.is_duplicated())[0]
         raise InputError("items that are new and all different", f"{twice!r} twice", "leave it out")
-    if model.text is not None and (vectors is None or len(vectors) != len(ids)):
-        raise InputError(
-            f"a text vector for each of {len(ids)} items",
-            f"{0 if vectors is None else len(vectors)} vectors",
-            "encode their texts with the model's encoder",
-        )
-    text = None if model.text is None or vectors is None else torch.cat([model.text, vectors])
+    text = None
+    if model.text is not None:
+        encoder = Encoder.load(model.settings.encoder, device())
+        text = torch.cat([model.text, torch.from_numpy(encoder.encode(list(texts), "encoding items"))])
     weights = {FUSED: model.weights.fused, **model.weights.alone}
     priors = {
         name: np.concatenate([prior, np.full(len(ids), weights[name].prior.new, np.float32)])

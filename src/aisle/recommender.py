@@ -99,22 +99,14 @@ class Recommender:
         Raises:
             InputError: an item is there already, or a column is unknown.
         """
-        import torch
-
         from aisle.data.text import render_items
         from aisle.index.exact import ExactIndex
         from aisle.retriever.additions import with_items
-        from aisle.retriever.arithmetic import device
         from aisle.retriever.candidates import Retriever, sources_of
-        from aisle.retriever.encoder import Encoder
         from aisle.retriever.weights import FUSED
 
         more = _items_of(items)
-        trained, vectors = self.retriever.model, None
-        if trained.text is not None:
-            encoder = Encoder.load(trained.settings.encoder, device())
-            vectors = torch.from_numpy(encoder.encode(render_items(more, self.text), "encoding items"))
-        model = with_items(trained, more["item_id"], vectors)
+        model = with_items(self.retriever.model, more["item_id"], render_items(more, self.text))
         past, catalogue = self.prepared.events(*PAST).collect(), pl.concat([self._catalogue, more])
         shop = Visitors(self.prepared.folder, past, catalogue)
         longer = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
