@@ -73,6 +73,15 @@ class SequenceExamples(Batch):
         """Item rows to predict, in the order of the training pairs."""
         return self.targets[self.wanted]
 
+    @property
+    def seen(self) -> list[Rows]:
+        """For each training pair, the item rows of its user, before the target and after."""
+        events = self.histories.lengths.cpu().numpy() + 1  # the last one is a target only
+        inside = np.arange(self.targets.shape[1]) < events[:, None]
+        items = self.targets.cpu().numpy()
+        users = [np.unique(row[known]) for row, known in zip(items, inside, strict=True)]
+        return [users[user] for user in torch.nonzero(self.wanted)[:, 0].tolist()]
+
 
 @dataclass(frozen=True)
 class TextPast(Batch):
@@ -92,6 +101,11 @@ class TextExamples(Batch):
     def target_rows(self) -> Int[Tensor, " n"]:
         """Item rows to predict, in the order of the training pairs."""
         return self.targets
+
+    @property
+    def seen(self) -> list[Rows]:
+        """For each training pair, the item rows of its user that are known here: its target."""
+        return [np.array([target]) for target in self.targets.tolist()]
 
 
 def pad(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,10 @@ from aisle.retriever.arithmetic import device, in_bf16
 from aisle.retriever.batches import SequenceDataset, TextDataset
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import build
-from aisle.retriever.objective import Objective
 from aisle.retriever.rounds import BEST, Curve
 from aisle.retriever.settings import RetrieverSettings, TowerKind
+from aisle.retriever.task import Task
+from aisle.retriever.teacher import Lessons, read_teacher
 from aisle.retriever.texts import digest, item_texts, kept_vectors
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.trainer import TowerTrainer, Watch
@@ -133,11 +134,15 @@ class Job:
         towers = build(self.settings, kind, vectors, known, self.encoder.dim if self.encoder else 0)
         if not processes.share((folder / DONE).is_file):
             validation = None if epochs else Validation(self.prepared, self.users)
-            trainer = self._trainer(towers, dataset, validation, epochs, folder)
+            lessons = self._lessons(parts)
+            trainer = self._trainer(towers, dataset, validation, epochs, folder, lessons)
             with meter(f"training ({name})", trainer.args.max_steps) as progress:
                 trainer.add_callback(Watch(progress))
                 trainer.run(folder, self.settings.patience if validation else None)
             if validation:
+                signs = processes.share(partial(validation.signs, towers.eval(), self.seed))
+                if processes.is_first():
+                    signs.log(name)
                 epochs = (trainer.state.best_global_step or 1) / self._epoch_steps(dataset)
             facts = {"epochs": epochs, "best": trainer.state.best_metric, "curve": trainer.curve()}
             if processes.is_first():
@@ -154,19 +159,29 @@ class Job:
         validation: Validation | None,
         epochs: float | None,
         folder: Path,
+        lessons: Lessons | None,
     ) -> TowerTrainer:
         counts = dataset.target_counts(len(towers.items.known))
-        objective = Objective(towers.items.known, counts, self.settings.objective)
+        task = Task.of(towers, counts, self.settings)
         epoch_steps = self._epoch_steps(dataset)
         round_steps = max(epoch_steps, self.settings.round_steps)
         schedule = self.settings.max_rounds * round_steps
         steps = round(epochs * epoch_steps) if epochs else schedule
         arguments = self._arguments(folder, steps, round_steps, validate=validation is not None)
         ndcg = validation.ndcg if validation else None
-        trainer = TowerTrainer(towers, objective, dataset, ndcg, arguments, schedule=schedule)
+        trainer = TowerTrainer(task, dataset, ndcg, arguments, schedule=schedule, lessons=lessons)
         if validation:
             trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=self.settings.patience))
         return trainer
+
+    def _lessons(self, parts: Sequence[Part]) -> Lessons | None:
+        """What there is to learn from a teacher's scores, if there is a teacher."""
+        path = self.settings.objective.teacher
+        if path is None:
+            return None
+        teacher = read_teacher(path, self.prepared)
+        number = processes.portion(self.settings.batch_size)
+        return Lessons(teacher, lambda rows: self.users.inputs(rows, *parts), number, self.seed)
 
     def _epoch_steps(self, dataset: SequenceDataset | TextDataset) -> int:
         return -(-len(dataset) // self.settings.batch_size)

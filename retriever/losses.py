@@ -3,6 +3,8 @@
 Scores are similarities divided by a temperature (many papers multiply by a scale = 1 / temperature).
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -56,13 +58,17 @@ def sampled_softmax(
     target_ids: Int[Tensor, " n"],
     negative_ids: Int[Tensor, " k"],
     temperature: Tensor,
-    log_q: Float[Tensor, " k"] | None = None,
+    log_expected: Float[Tensor, " k"] | None = None,
+    hard: Float[Tensor, "n h dim"] | None = None,
+    hard_present: Bool[Tensor, "n h"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy of each query's target among itself and `k` shared negatives.
+    """Mean cross-entropy of each query's target among itself, `k` shared negatives and its own `h` hard ones.
 
     Source: Jean et al. 2015, "On Using Very Large Target Vocabulary", section 3.1. A negative that is the
-    query's own target is masked. With `log_q`, each negative's score loses log(k q), the expected number of
-    times that it was drawn, so that the denominator is on average that of the full softmax.
+    query's own target is masked. With `log_expected`, each negative's score loses the log of how often it was
+    expected among the negatives, so that the denominator is on average that of the full softmax. The target
+    is there with certainty and loses nothing (Khrylchenko et al. 2025, "Correcting the LogQ Correction").
+    Hard negatives are chosen, not drawn: they lose nothing, and weigh more than in the full softmax.
 
     Args:
         queries: user vectors.
@@ -71,15 +77,21 @@ def sampled_softmax(
         target_ids: item row of each positive.
         negative_ids: item row of each negative.
         temperature: scalar > 0.
-        log_q: log probability with which each negative was drawn; None leaves the scores uncorrected.
+        log_expected: log of the expected number of times that each negative is among the `k`, which is
+            log(k q) for `k` draws from q; None leaves the scores uncorrected.
+        hard: vectors of each query's own negatives.
+        hard_present: which of them count; None: all.
     """
     positive = (queries * positives).sum(-1, keepdim=True) / temperature
     negative = queries @ negatives.T / temperature
-    if log_q is not None:
-        negative = negative - (log_q + torch.log(torch.tensor(float(len(log_q)))))
+    if log_expected is not None:
+        negative = negative - log_expected
     collision: Bool[Tensor, "n k"] = target_ids[:, None] == negative_ids[None, :]
-    scores = torch.cat([positive, negative.masked_fill(collision, MASKED)], dim=1)
-    return functional.cross_entropy(scores, torch.zeros_like(target_ids))
+    columns = [positive, negative.masked_fill(collision, MASKED)]
+    if hard is not None:
+        own = torch.einsum("nd,nhd->nh", queries, hard) / temperature
+        columns.append(own if hard_present is None else own.masked_fill(~hard_present, MASKED))
+    return functional.cross_entropy(torch.cat(columns, dim=1), torch.zeros_like(target_ids))
 
 
 def in_batch(
@@ -108,3 +120,35 @@ def in_batch(
     diagonal = torch.eye(len(target_ids), dtype=torch.bool, device=scores.device)
     scores = scores.masked_fill(same & ~diagonal, MASKED)
     return functional.cross_entropy(scores, torch.arange(len(target_ids), device=scores.device))
+
+
+def prefix(vectors: Float[Tensor, "*n dim"], length: int, *, cosine: bool) -> Float[Tensor, "*n length"]:
+    """The first `length` numbers of each vector, of norm one again if similarity is a cosine."""
+    short = vectors[..., :length]
+    return functional.normalize(short, dim=-1) if cosine else short
+
+
+def matryoshka(
+    loss: Callable[[Tensor, Tensor], Float[Tensor, ""]],
+    queries: Float[Tensor, "n dim"],
+    items: Float[Tensor, "m dim"],
+    lengths: Sequence[int],
+    *,
+    cosine: bool,
+) -> Float[Tensor, ""]:
+    """Mean of a loss over whole vectors and their prefixes, so that the prefixes serve as shorter vectors.
+
+    Source: Kusupati et al. 2022, "Matryoshka Representation Learning", equation 1, with equal weights.
+
+    Args:
+        loss: of queries and items of any one length.
+        queries: user vectors.
+        items: item vectors.
+        lengths: lengths of the prefixes, shorter than `dim`.
+        cosine: whether prefixes get norm one again.
+    """
+    prefixes = [
+        loss(prefix(queries, length, cosine=cosine), prefix(items, length, cosine=cosine))
+        for length in lengths
+    ]
+    return torch.stack([loss(queries, items), *prefixes]).mean()

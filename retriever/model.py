@@ -20,6 +20,7 @@ from aisle.data.errors import InputError
 from aisle.data.settings import TextSettings
 from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings
 from aisle.retriever.settings import RetrieverSettings, TowerKind
+from aisle.retriever.temperature import Temperature
 from aisle.retriever.towers import ItemTower, SequenceTower, TextTower, TwoTower
 from aisle.retriever.weights import Weights
 
@@ -76,7 +77,9 @@ def build(
         )
     else:
         users = TextTower(text_dim, settings.dim, settings.dropout)
-    return TwoTower(items, users, cosine=settings.similarity == "cosine")
+    objective = settings.objective
+    temperature = Temperature(objective.temperature, learned=objective.learn_temperature)
+    return TwoTower(items, users, temperature, cosine=settings.similarity == "cosine")
 
 
 def save(model: Model, folder: Path) -> None:

@@ -32,9 +32,14 @@ def count() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def rank() -> int:
+    """Number of this process among those that train together, from 0."""
+    return int(os.environ.get("RANK", 0))
+
+
 def is_first() -> bool:
     """Whether this is the process that leads."""
-    return int(os.environ.get("RANK", 0)) == 0
+    return rank() == 0
 
 
 def lead(work: Callable[[], T]) -> T:

@@ -1,6 +1,7 @@
 """What can be set about the two towers."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -51,8 +52,68 @@ class ObjectiveSettings(BaseModel):
     full_softmax_limit: int = Field(
         default=15_000, ge=1, description="largest catalogue for which auto takes full_softmax"
     )
-    negatives: int = Field(default=4096, ge=1, description="uniform negatives of a step of sampled_softmax")
+    negatives: int = Field(default=4096, ge=1, description="items drawn for a step of sampled_softmax")
+    popular_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of them drawn by how often they are targets; the others are uniform",
+    )
+    batch_negatives: bool = Field(
+        default=False, description="sampled_softmax: the targets of other users are negatives too"
+    )
+    frequency: Literal["counted", "streaming"] = Field(
+        default="counted",
+        description="how often a target is expected in a batch (logQ): by its count in training, or by the "
+        "steps between its appearances",
+    )
+    frequency_rate: float = Field(
+        default=0.05, gt=0, le=1, description="streaming: weight of the newest interval"
+    )
+    hard_negatives: int = Field(
+        default=0,
+        ge=0,
+        description="sampled_softmax: each target's own negatives, mined among the nearest items in an index "
+        "that is built anew every round",
+    )
+    hard_pool: int = Field(
+        default=100, ge=1, description="nearest items among which hard negatives are looked for"
+    )
+    hard_margin: float = Field(
+        default=0.05,
+        description="hard negatives score less than the target by at least this similarity; what scores more "
+        "may be relevant itself",
+    )
     temperature: float = Field(default=0.07, gt=0, description="scores are divided by it before the softmax")
+    learn_temperature: bool = Field(
+        default=False, description="temperature is where learning begins, and is learned with the towers"
+    )
+    matryoshka: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), description="lengths below retriever.dim at which prefixes of the vectors are trained too"
+    )
+    teacher: Path | None = Field(
+        default=None,
+        description="Parquet file of a teacher's scores (user_id, item_id, score) to learn from as well",
+    )
+    teacher_weight: float = Field(default=1.0, gt=0, description="weight of the loss against the teacher")
+    teacher_loss: Literal["kl", "margin_mse"] = Field(
+        default="kl",
+        description="kl: softmax over each user's scored items; margin_mse: differences of scores",
+    )
+
+    @model_validator(mode="after")
+    def _every_setting_does_something(self) -> "ObjectiveSettings":
+        of_sampling = {
+            "popular_share": self.popular_share,
+            "batch_negatives": self.batch_negatives,
+            "hard_negatives": self.hard_negatives,
+        }
+        idle = [name for name, value in of_sampling.items() if value and self.kind != "sampled_softmax"]
+        if idle:
+            raise ValueError(f"{' and '.join(idle)}: only with kind = 'sampled_softmax'")
+        if self.frequency == "streaming" and not (self.kind == "in_batch" or self.batch_negatives):
+            raise ValueError("frequency = 'streaming': only with kind = 'in_batch' or with batch_negatives")
+        return self
 
 
 TowerKind = Literal["hybrid", "ids", "text"]
@@ -132,6 +193,8 @@ class RetrieverSettings(BaseModel):
     def _hangs_together(self) -> "RetrieverSettings":
         if self.dim % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide dim ({self.dim})")
+        if any(length >= self.dim for length in self.objective.matryoshka):
+            raise ValueError(f"lengths of objective.matryoshka must be below dim ({self.dim})")
         return self
 
     @property

@@ -11,6 +11,7 @@ from torch.nn import functional
 from aisle.data.schema import KINDS
 from aisle.retriever.batches import Batch, PaddedHistories, SequenceExamples, TextExamples, TextPast
 from aisle.retriever.inputs import GAP_CODES, RATING_CODES
+from aisle.retriever.temperature import Temperature
 
 Past = TypeVar("Past")
 Examples = TypeVar("Examples")
@@ -145,10 +146,13 @@ class TextTower(UserTower[TextPast, TextExamples]):
 class TwoTower(nn.Module):
     """An item tower and a user tower that meet in a dot product or a cosine."""
 
-    def __init__(self, items: ItemTower, users: UserTower[Any, Any], *, cosine: bool) -> None:
+    def __init__(
+        self, items: ItemTower, users: UserTower[Any, Any], temperature: Temperature, *, cosine: bool
+    ) -> None:
         super().__init__()
         self.items = items
         self.users = users
+        self.temperature = temperature
         self.cosine = cosine
 
     def item_vectors(self, rows: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n dim"]:
@@ -163,8 +167,11 @@ class TwoTower(nn.Module):
         self, examples: Batch, rows: Int[Tensor, " m"]
     ) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "m dim"]]:
         """User vectors of training examples, and the vectors of the item rows that they are compared with."""
-        users = self.users.training_vectors(examples, self.items)
-        return self._finished(users), self.item_vectors(rows)
+        return self.training_vectors(examples), self.item_vectors(rows)
+
+    def training_vectors(self, examples: Batch) -> Float[Tensor, "n dim"]:
+        """User vectors of training examples, in the order of their targets."""
+        return self._finished(self.users.training_vectors(examples, self.items))
 
     def _finished(self, vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         return functional.normalize(vectors, dim=-1) if self.cosine else vectors

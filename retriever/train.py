@@ -104,5 +104,5 @@ def _sources(
         pairs = Pairs(job.users.histories(*parts), len(job.prepared.item_ids))
         similar = CoOccurrence.fit(pairs, co_occurrence)
     towers = {name: fit.towers for name, fit in fits.items()}
-    temperatures = dict.fromkeys(towers, job.settings.objective.temperature)
+    temperatures = {name: tower.temperature().item() for name, tower in towers.items()}
     return Sources(towers, temperatures, similar, job.users)

@@ -12,43 +12,55 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from aisle.data.errors import InputError
 from aisle.data.progress import Meter
 from aisle.retriever import processes
-from aisle.retriever.batches import SequenceDataset, SequenceExamples, TextDataset, TextExamples
-from aisle.retriever.objective import Objective
+from aisle.retriever.batches import SequenceDataset, TextDataset
 from aisle.retriever.rounds import RoundsTrainer
 from aisle.retriever.sampler import EpochSampler
+from aisle.retriever.task import Task
+from aisle.retriever.teacher import Lessons
 from aisle.retriever.towers import TwoTower
 
 
 class TowerTrainer(RoundsTrainer):
     """Trains towers on examples of users; batches hold users of similar history length.
 
-    `schedule` are the steps over which the learning rate falls to zero; a training may end before.
+    Args:
+        task: the towers and what is asked of them.
+        dataset: examples of users.
+        validation: ndcg@10 of towers; None for a training of a fixed length.
+        arguments: of transformers; `save_steps` are the steps of a round.
+        schedule: steps over which the learning rate falls to zero; a training may end before.
+        lessons: users with a teacher's scores, for each step; None without a teacher.
     """
-
-    objective: Objective
 
     def __init__(
         self,
-        towers: TwoTower,
-        objective: Objective,
+        task: Task,
         dataset: SequenceDataset | TextDataset,
         validation: Callable[[TwoTower], float] | None,
         arguments: TrainingArguments,
         *,
         schedule: int,
+        lessons: Lessons | None = None,
     ) -> None:
-        super().__init__(towers, dataset, validation, arguments)
+        super().__init__(
+            task, dataset, (lambda task: validation(task.towers)) if validation else None, arguments
+        )
+        self.task = task
         self.schedule = schedule
-        self.objective = objective.to(arguments.device)
+        self.lessons = lessons
         self.lengths = dataset.lengths.tolist()
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
         """Loss of one batch."""
-        examples: SequenceExamples | TextExamples = inputs["examples"]
-        targets = examples.target_rows
-        rows = self.objective.rows(targets)
-        users, items = model(examples, rows)
-        return self.objective(users, items, targets, rows)  # type: ignore[no-any-return]
+        step = self.state.global_step
+        self.task.begin_round(step // int(self.args.save_steps))
+        taught = self.lessons.of(step).to(self.args.device) if self.lessons else None
+        return model(inputs["examples"], taught)  # type: ignore[no-any-return]
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Parameters under weight decay: not a learned temperature, which it would draw to 1."""
+        names = super().get_decay_parameter_names(model)
+        return [name for name in names if not name.endswith("temperature.log")]
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None

@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 from aisle.data.errors import InputError
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Prepared
+from aisle.index.exact import ExactIndex
+from aisle.index.settings import IndexSettings
+from aisle.retriever.collapse import Signs, signs
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.users import Users
 
 CUT = 10
 MOST_SCORES = 1 << 24
 """Scores of users and items that are in memory at once."""
+
+SIGN_USERS = SIGN_ITEMS = 2_000
+"""Users and items, drawn at random, on which a collapse is looked for."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,26 @@ class Validation:
     def __init__(self, prepared: Prepared, users: Users) -> None:
         self.relevant = relevant_in_validation(prepared, users)
         self.users = users
+        past = users.histories(*BEFORE["validation"])
+        self.popularity = np.bincount(past.items, minlength=len(prepared.item_ids)).astype(np.float64)
 
     def ndcg(self, towers: TwoTower) -> float:
         """Mean ndcg@10 of the towers without a prior."""
         with torch.inference_mode():
             users = self.users.vectors(towers, self.relevant.users, *BEFORE["validation"])
             return mean_ndcg(users, towers.item_vectors(), self.relevant)
+
+    def signs(self, towers: TwoTower, seed: int) -> Signs:
+        """What can be seen of a collapse, without a prior, on at most `SIGN_USERS` users."""
+        rng = np.random.default_rng(seed)
+        some = self.relevant.of(np.sort(rng.permutation(len(self.relevant.users))[:SIGN_USERS]))
+        with torch.inference_mode():
+            users = self.users.vectors(towers, some.users, *BEFORE["validation"]).float().cpu().numpy()
+            items = towers.item_vectors().float().cpu().numpy()
+            temperature = float(towers.temperature())
+        _, top = ExactIndex(items, IndexSettings()).search(users, CUT, some.seen)
+        sampled = items[rng.permutation(len(items))[:SIGN_ITEMS]]
+        return signs(users @ sampled.T / temperature, top, some.items, some.seen, self.popularity)
 
 
 def ndcg(

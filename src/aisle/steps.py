@@ -75,7 +75,7 @@ def train_stage(settings: Settings) -> Stage:
     """Train the two towers.
 
     Raises:
-        InputError: there is no such encoder.
+        InputError: there is no such encoder, or no such file of a teacher.
     """
 
     def work(folders: Folders) -> None:
@@ -88,7 +88,7 @@ def train_stage(settings: Settings) -> Stage:
         "train",
         work,
         reads=("prepare", "finetune") if tuned else ("prepare",),
-        sources=_encoder(settings) if reads_text and not tuned else {},
+        sources=(_encoder(settings) if reads_text and not tuned else {}) | _teacher(settings),
         settings={"text": _plain(settings.data.text), "retriever": _plain(settings.retriever)},
         seed=settings.seed,
         components=("data", "retriever"),
@@ -211,6 +211,16 @@ def _encoder(settings: Settings) -> dict[str, str]:
     from aisle.retriever.locate import locate, weights_sha256
 
     return {"encoder": weights_sha256(locate(settings.retriever.encoder.model))}
+
+
+def _teacher(settings: Settings) -> dict[str, str]:
+    """Digest of the teacher's scores, if there is a teacher."""
+    path = settings.retriever.objective.teacher
+    if path is None:
+        return {}
+    if not path.is_file():
+        raise InputError("the file of retriever.objective.teacher", f"no file {path}", "give its path")
+    return {"teacher": file_sha256(path)}
 
 
 def _plain(settings: BaseModel, exclude: set[str] | None = None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from aisle.retriever.losses import full_softmax, in_batch, sampled_softmax
+from aisle.retriever.losses import full_softmax, in_batch, matryoshka, prefix, sampled_softmax
 
 TEMPERATURE = torch.tensor(0.5)
 
@@ -45,8 +45,8 @@ def test_sampling_every_item_once_is_the_full_softmax(world):
 def test_correction_makes_the_sampled_gradient_approach_the_full_one(world):
     users, items, targets = world
     drawn = torch.randint(6, (60_000,))
-    log_q = torch.full((len(drawn),), -math.log(6))
-    corrected = sampled_softmax(users, items[targets], items[drawn], targets, drawn, TEMPERATURE, log_q)
+    expected = torch.full((len(drawn),), math.log(len(drawn) / 6))
+    corrected = sampled_softmax(users, items[targets], items[drawn], targets, drawn, TEMPERATURE, expected)
     full = full_softmax(users, items, targets, TEMPERATURE)
     (one,), (other,) = (torch.autograd.grad(loss, users) for loss in (corrected, full))
     torch.testing.assert_close(one, other, atol=0.02, rtol=0.05)
@@ -89,3 +89,56 @@ def test_chunks_of_the_full_softmax_change_neither_loss_nor_gradient(world, most
     gradients = [torch.autograd.grad(loss, (users, items)) for loss in (plain, chunked)]
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_all_items_as_hard_negatives_are_the_full_softmax(world):
+    users, items, targets = world
+    rows = torch.arange(6).expand(4, 6)
+    present = rows != targets[:, None]
+    nothing = torch.empty(0, dtype=torch.long)
+    hard = sampled_softmax(
+        users,
+        items[targets],
+        items[nothing],
+        targets,
+        nothing,
+        TEMPERATURE,
+        hard=items[rows],
+        hard_present=present,
+    )
+    full = full_softmax(users, items, targets, TEMPERATURE)
+    assert hard.item() == pytest.approx(full.item(), abs=1e-6)
+    for one, other in zip(*(torch.autograd.grad(loss, (users, items)) for loss in (hard, full)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_temperature_gets_its_gradient(world):
+    users, items, targets = world
+    temperature = torch.tensor(0.5, requires_grad=True)
+    (found,) = torch.autograd.grad(full_softmax(users, items, targets, temperature, 6), temperature)
+    step = 1e-3
+    above, below = (
+        full_softmax(users, items, targets, torch.tensor(0.5 + sign * step)).item() for sign in (1, -1)
+    )
+    assert found.item() == pytest.approx((above - below) / (2 * step), rel=0.01)
+
+
+def test_matryoshka_is_the_mean_over_whole_vectors_and_prefixes(world):
+    users, items, targets = world
+
+    def loss(users, items):
+        return full_softmax(users, items, targets, TEMPERATURE)
+
+    def unit(vectors):
+        return vectors / vectors.norm(dim=1, keepdim=True)
+
+    expected = [
+        loss(users, items),
+        loss(unit(users[:, :2]), unit(items[:, :2])),
+        loss(users.sign()[:, :1], items.sign()[:, :1]),
+    ]
+    found = matryoshka(loss, users, items, (2, 1), cosine=True)
+    assert found.item() == pytest.approx(sum(part.item() for part in expected) / 3, abs=1e-6)
+    torch.testing.assert_close(prefix(users, 2, cosine=False), users[:, :2])
+    plain = matryoshka(loss, users, items, (1,), cosine=False)
+    assert plain.item() == pytest.approx((loss(users, items) + loss(users[:, :1], items[:, :1])).item() / 2)
