@@ -1,16 +1,19 @@
 """Prints the tables of README.md and BENCHMARKS.md from finished runs.
 
 python benchmarks/tables.py quality runs/beauty
+python benchmarks/tables.py seeds runs/beauty runs/beauty-1 runs/beauty-2
 python benchmarks/tables.py costs runs/beauty runs/games
 python benchmarks/tables.py verdicts runs/beauty runs/games
 """
 
 import json
 from pathlib import Path
+from statistics import mean
 from typing import Annotated, Any
 
 import typer
 
+OURS = "fused"
 STAGES = ("prepare", "train", "index", "candidates", "evaluate")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Folders = Annotated[list[Path], typer.Argument(help="folders that `aisle run --out` wrote")]
@@ -39,34 +42,49 @@ def quality(folder: Annotated[Path, typer.Argument(help="a folder that `aisle ru
 
 @app.command()
 def verdicts(folders: Folders) -> None:
-    """Our model beside the best baseline of each run, their difference, and what the test says of it."""
-    columns = ["data", "split", "users", "two_tower R@10 / N@10", "best baseline R@10 / N@10"]
-    columns += ["difference of N@10 (95%)", "after Holm's correction"]
+    """All our sources together, the main one, the best baseline, and what the test says of the difference."""
+    columns = ["data", "split", "users", "fused R@10 / N@10", "two_tower R@10 / N@10"]
+    columns += ["best baseline R@10 / N@10", "fused - baseline, N@10 (95%)", "after Holm's correction"]
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for folder in folders:
         found = report(folder)
         models, protocol = found["models"], found["protocol"]
         other = max(
-            (name for name in models if name != "two_tower"),
+            (name for name in models if name not in found["ours"]),
             key=lambda name: models[name]["ndcg@10"]["value"],
         )
         pair = next(
             row
             for row in found["comparisons"]
-            if row["measure"] == "ndcg@10" and {row["model"], row["other"]} == {"two_tower", other}
+            if row["measure"] == "ndcg@10" and {row["model"], row["other"]} == {OURS, other}
         )
-        sign = 1 if pair["model"] == "two_tower" else -1
+        sign = 1 if pair["model"] == OURS else -1
         low, high = sorted((sign * pair["low"], sign * pair["high"]))
         cells = [
             protocol["dataset"],
             protocol["split"]["strategy"],
             f"{protocol['users']:,}",
+            figures(models[OURS]),
             figures(models["two_tower"]),
             f"{other} {figures(models[other])}",
             f"{sign * pair['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
             outcome(pair, sign),
         ]
         print("| " + " | ".join(cells) + " |")
+
+
+@app.command()
+def seeds(folders: Folders) -> None:
+    """Mean over runs that differ in their seed, and the lowest and highest run, of all that is ours."""
+    reports = [report(folder) for folder in folders]
+    used = [str(one["settings"]["run"]["seed"]) for one in reports]
+    print(f"seeds {', '.join(used)}\n\n| model | recall@10 | ndcg@10 |\n|---|---|---|")
+    for name in reports[0]["ours"]:
+        cells = []
+        for measure in ("recall@10", "ndcg@10"):
+            values = [one["models"][name][measure]["value"] for one in reports]
+            cells.append(f"{mean(values):.4f} ({min(values):.4f} to {max(values):.4f})")
+        print(f"| {name} | " + " | ".join(cells) + " |")
 
 
 def outcome(pair: dict[str, Any], sign: int) -> str:
