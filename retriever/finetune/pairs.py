@@ -61,7 +61,7 @@ def shop_pairs(prepared: Prepared, texts: Sequence[str], settings: FinetuneSetti
 
     Args:
         prepared: the shop.
-        texts: of each item row, "" where nothing is known; such items are in no pair.
+        texts: of each item row, "" where nothing is known; such items are in no pair, nor are equal texts.
         settings: which pairs, and how heavy users and popular items are held down.
         parts: whose events are read.
     """
@@ -76,8 +76,9 @@ def shop_pairs(prepared: Prepared, texts: Sequence[str], settings: FinetuneSetti
     }
     users, anchors, positives = np.concatenate([made[kind]() for kind in settings.pairs]).T
     every = [*texts, *asked]
+    said = codes(every)
     known = np.array([bool(text) for text in every])
-    kept = known[anchors] & known[positives] & (anchors != positives)
+    kept = known[anchors] & known[positives] & (said[anchors] != said[positives])
     users, anchors, positives = users[kept], anchors[kept], positives[kept]
     queries = np.arange(len(asked))
     groups = [
@@ -97,6 +98,16 @@ def shop_pairs(prepared: Prepared, texts: Sequence[str], settings: FinetuneSetti
         sparse.hstack(groups, format="csr"),
         np.zeros((len(anchors), 0), np.int64),
     )
+
+
+def codes(texts: Sequence[str]) -> Rows:
+    """A number for each text, the same for equal ones, int64 (len(texts)).
+
+    >>> codes(["b", "a", "b"]).tolist()
+    [0, 1, 0]
+    """
+    places: dict[str, int] = {}
+    return np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, len(texts))
 
 
 def _members(texts: Rows, groups: Rows, n_texts: int, n_groups: int) -> sparse.csr_array:

@@ -22,7 +22,7 @@ from aisle.retriever import processes
 from aisle.retriever.arithmetic import device, in_bf16, keep_freed_memory
 from aisle.retriever.encoder import CHARS_PER_TOKEN, Encoder
 from aisle.retriever.finetune.adapters import merged, prepare
-from aisle.retriever.finetune.pairs import Pairs
+from aisle.retriever.finetune.pairs import Pairs, codes
 from aisle.retriever.finetune.settings import FinetuneSettings
 from aisle.retriever.losses import MASKED
 from aisle.retriever.rounds import BEST, Curve, RoundsTrainer
@@ -45,6 +45,7 @@ class TokenPairs(Dataset[int]):
         self.pairs = pairs
         self.tokenizer = encoder.tokenizer
         self.log_share = pairs.log_share()
+        self.codes = codes(pairs.texts)
         limit = encoder.settings.max_tokens
         texts = [text[: limit * CHARS_PER_TOKEN] for text in pairs.texts]
         self.tokens = self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
@@ -56,7 +57,10 @@ class TokenPairs(Dataset[int]):
         return int(place)
 
     def collate(self, places: list[int]) -> dict[str, Any]:
-        """Tokens of the distinct texts of some pairs, and who is whose positive."""
+        """Tokens of the distinct texts of some pairs, who is whose positive, and what does not compete.
+
+        What shares a group with the anchor is no negative of it, nor is what reads like it or its positive.
+        """
         pairs = self.pairs
         anchors, positives = pairs.anchors[places], pairs.positives[places]
         hard = pairs.hard[places]
@@ -64,7 +68,10 @@ class TokenPairs(Dataset[int]):
         came_with = np.repeat(positives, (hard >= 0).sum(1))  # a hard negative is drawn with its pair
         rows, inverse = np.unique(np.concatenate([anchors, columns]), return_inverse=True)
         n = len(places)
+        said, columns_say = self.codes, self.codes[columns]
         excluded = pairs.related(anchors, columns)
+        excluded |= columns_say == said[anchors][:, None]
+        excluded |= columns_say == said[positives][:, None]
         excluded[np.arange(n), np.arange(n)] = False
         return {
             "tokens": self.tokenizer.pad(

@@ -53,7 +53,9 @@ def by_thing(hard: int = 0) -> Pairs:
     anchors, positives = np.array(rows).T
     chances = np.full(len(rows), 1 / len(rows))
     hard_rows = np.tile((anchors[:, None] + 6) % 24, (1, hard))
-    return Pairs(WORDS, anchors, positives, chances, sparse.csr_array((24, 1), dtype=np.float32), hard_rows)
+    return Pairs(
+        [*WORDS], anchors, positives, chances, sparse.csr_array((24, 1), dtype=np.float32), hard_rows
+    )
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,23 @@ def test_a_batch_leaves_out_what_belongs_together(model, shop):
     np.testing.assert_array_equal(batch["excluded"].numpy(), expected)
     assert expected.any()
     assert len(batch["tokens"]["input_ids"]) == len({*pairs.anchors[places], *pairs.positives[places]})
+
+
+def test_a_batch_leaves_out_what_reads_the_same(model):
+    pairs = by_thing()
+    pairs.texts[8] = pairs.texts[1]
+    anchors, positives = np.array([0, 12, 6]), np.array([1, 13, 8])  # the third is said like the first
+    chances, nothing = np.full(3, 1 / 3), np.zeros((3, 0), np.int64)
+    few = Pairs(pairs.texts, anchors, positives, chances, pairs.groups, nothing)
+    batch = TokenPairs(few, loaded(model)).collate([0, 1, 2])
+    excluded = batch["excluded"].numpy()
+    assert excluded.tolist() == [[False, False, True], [False, False, False], [True, False, False]]
+
+
+def test_a_hard_negative_weighs_like_the_positive_that_it_came_with(model):
+    batch = TokenPairs(by_thing(1), loaded(model)).collate([0, 50])
+    assert batch["excluded"].shape == (2, 4)
+    np.testing.assert_array_equal(batch["log_share"][2:], batch["log_share"][:2])
 
 
 def test_draws_follow_the_chances_and_the_epoch():
@@ -297,6 +316,12 @@ def test_the_validation_is_the_plain_one(job, shop):
         gains.append(1 / np.log2(place + 1) if place <= 10 else 0.0)
     found = TextValidation(shop, texts, SMALL, seed=0)(encoder)
     assert found == pytest.approx(np.mean(gains), abs=0.02)  # equal scores may round differently
+
+
+def test_texts_that_are_all_the_same(shop, model, tmp_path):
+    pairs = shop_pairs(shop, ["a thing"] * len(shop.items), SMALL, "train")
+    with pytest.raises(InputError, match="pairs of texts"):
+        tune(loaded(model), pairs, SMALL, tmp_path, precision="fp32", seed=0)
 
 
 def test_nobody_to_validate_with(shop, tmp_path):
