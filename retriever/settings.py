@@ -166,18 +166,18 @@ class RetrieverSettings(BaseModel):
     )
     batch_size: int = Field(default=256, ge=1, description="users in one step")
     learning_rate: float = Field(
-        default=8e-3, gt=0, description="of AdamW after the warm-up; falls to zero over max_rounds"
+        default=6e-3, gt=0, description="of AdamW after the warm-up; falls to zero over max_rounds"
     )
     weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
     warmup_steps: int = Field(
         default=100, ge=0, description="steps over which the learning rate rises to its value"
     )
     round_steps: int = Field(
-        default=20, ge=1, description="a round lasts an epoch, or this many steps where an epoch is shorter"
+        default=35, ge=1, description="a round lasts an epoch, or this many steps where an epoch is shorter"
     )
     max_rounds: int = Field(default=12, ge=1, description="rounds at most; each ends with a validation")
     patience: int = Field(
-        default=3, ge=1, description="rounds without a better validation ndcg@10 before stopping"
+        default=5, ge=1, description="rounds without a better validation ndcg@10 before stopping"
     )
     refit: bool = Field(
         default=True,
