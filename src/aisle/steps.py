@@ -36,6 +36,50 @@ def prepare_stage(data: Path, settings: Settings) -> Stage:
     )
 
 
+def pretrain_stage(settings: Settings, table: Path | None = None, column: str = "") -> Stage:
+    """Pre-train the language model on the prepared shop's text, or on a column of a table.
+
+    Raises:
+        InputError: there is no such encoder or table.
+    """
+
+    def work(folders: Folders) -> None:
+        source = (table, column) if table is not None else folders.inputs["prepare"]
+        together(_pretrain, source, folders.work, settings)
+        folders.keep("model", "curve.jsonl")
+
+    chosen = settings.retriever.pretrain
+    if table is not None and not table.is_file():
+        raise InputError("a table with texts", f"no such file: {table}", "check --texts")
+    return Stage(
+        "pretrain",
+        work,
+        reads=("prepare",) if table is None else (),
+        sources=({} if chosen.from_scratch else _encoder(settings))
+        | ({} if table is None else {"texts": file_sha256(table)}),
+        settings={
+            "pretrain": _plain(chosen, exclude={"enabled"}),
+            "encoder": _plain(settings.retriever.encoder),
+            **({"column": column} if table is not None else {"text": _plain(settings.data.text)}),
+        },
+        seed=settings.seed,
+        components=("data", "retriever"),
+    )
+
+
+def _pretrain(source: Path | tuple[Path, str], out: Path, settings: Settings) -> None:
+    """Pre-train on the texts of a prepared shop, or of a table and its column."""
+    from aisle.data.prepared import Prepared
+    from aisle.retriever.corpus import shop_texts, table_texts
+    from aisle.retriever.pretrain import pretrain
+
+    if isinstance(source, Path):
+        texts = shop_texts(Prepared(source), settings.data.text)
+    else:
+        texts = table_texts(*source)
+    pretrain(texts, settings.retriever.encoder, settings.retriever.pretrain, out, seed=settings.seed)
+
+
 def finetune_stage(settings: Settings) -> Stage:
     """Fine-tune the language model on what users take together.
 
@@ -44,15 +88,16 @@ def finetune_stage(settings: Settings) -> Stage:
     """
 
     def work(folders: Folders) -> None:
-        together(_finetune, folders.inputs["prepare"], folders.work, settings)
+        together(_finetune, folders.inputs["prepare"], folders.work, _with_language_model(settings, folders))
         folders.keep("model", "curve.jsonl", "finetune.json")
 
     retriever = settings.retriever
+    made = ("pretrain",) if retriever.pretrain.enabled else ()
     return Stage(
         "finetune",
         work,
-        reads=("prepare",),
-        sources=_encoder(settings),
+        reads=("prepare", *made),
+        sources={} if made else _encoder(settings),
         settings={
             "text": _plain(settings.data.text),
             "encoder": _plain(retriever.encoder),
@@ -82,13 +127,14 @@ def train_stage(settings: Settings) -> Stage:
         together(_train, folders.inputs["prepare"], folders.work, _with_language_model(settings, folders))
         folders.keep("model", "curve.jsonl")
 
-    reads_text = settings.retriever.reads_text
-    tuned = reads_text and settings.retriever.finetune.enabled
+    retriever = settings.retriever
+    enabled = [name for name in ("finetune", "pretrain") if getattr(retriever, name).enabled]
+    made = enabled[:1] if retriever.reads_text else []
     return Stage(
         "train",
         work,
-        reads=("prepare", "finetune") if tuned else ("prepare",),
-        sources=(_encoder(settings) if reads_text and not tuned else {}) | _teacher(settings),
+        reads=("prepare", *made),
+        sources=(_encoder(settings) if retriever.reads_text and not made else {}) | _teacher(settings),
         settings={"text": _plain(settings.data.text), "retriever": _plain(settings.retriever)},
         seed=settings.seed,
         components=("data", "retriever"),
@@ -181,10 +227,11 @@ def evaluate_stage(settings: Settings) -> Stage:
 
 def _with_language_model(settings: Settings, folders: Folders) -> Settings:
     """Settings whose language model is the one that an earlier stage made, if the stage reads any."""
-    if "finetune" not in folders.inputs:
+    folder = folders.inputs.get("finetune") or folders.inputs.get("pretrain")
+    if folder is None:
         return settings
-    made = str((folders.inputs["finetune"] / "model").resolve())
-    encoder = settings.retriever.encoder.model_copy(update={"model": made})
+    made = {"model": str((folder / "model").resolve()), "pooling": "auto"}
+    encoder = settings.retriever.encoder.model_copy(update=made)
     retriever = settings.retriever.model_copy(update={"encoder": encoder})
     return settings.model_copy(update={"retriever": retriever})
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aisle.cli import about, measuring, shops, stages
+from aisle.cli import about, hub, measuring, shops, stages
 from aisle.cli.verb import verb
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ def aisle(
 for command in (
     stages.run,
     stages.prepare,
+    stages.pretrain,
     stages.finetune,
     stages.train,
     stages.index,
@@ -44,6 +45,7 @@ for command in (
     measuring.compare,
     shops.shop,
     shops.fetch,
+    hub.push,
     about.settings,
 ):
     verb(app)(command)

@@ -1,6 +1,7 @@
 """Verbs that bring stages up to date: one by one, or all."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,7 +23,9 @@ from aisle.cli.options import (
 )
 from aisle.cli.verb import Answer
 
-StageName = StrEnum("StageName", ["prepare", "finetune", "train", "index", "candidates", "evaluate"])
+StageName = StrEnum(
+    "StageName", ["prepare", "pretrain", "finetune", "train", "index", "candidates", "evaluate"]
+)
 
 
 def run(
@@ -41,7 +44,7 @@ def run(
         typer.Option("--redo", help="A stage to do although nothing has changed; may be repeated."),
     ] = None,
 ) -> Answer:
-    """Do all that follows: prepare, train, index, candidates, evaluate."""
+    """Do all that follows: prepare, train, index, candidates, evaluate; pretrain and finetune if enabled."""
     from aisle import pipeline
 
     settings = settings_of(
@@ -76,6 +79,29 @@ def prepare(
     done = pipeline.prepare(data, out, settings_of(config, set_, split=split, mapping=mapping), redo=redo)
     counts = Prepared(done.folder).counts
     return Answer({"out": str(out), **facts_of({"prepare": done}), "counts": counts}, of_counts(done, counts))
+
+
+def pretrain(
+    out: Out,
+    config: Config = None,
+    set_: Set = None,
+    seed: Seed = None,
+    encoder: Encoder = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--texts", help="Table to read instead of the prepared shop: CSV, TSV, Parquet, JSON lines."
+        ),
+    ] = None,
+    column: Annotated[str, typer.Option("--column", help="Column of --texts.")] = "text",
+    redo: Redo = False,
+) -> Answer:
+    """Train the language model further, or anew, on the shop's own text."""
+    from aisle import pipeline
+
+    chosen = settings_of(config, set_, seed=seed, encoder=encoder)
+    table = (texts, column) if texts is not None else None
+    return stage_answer(out, pipeline.pretrain(out, chosen, texts=table, redo=redo))
 
 
 def finetune(
