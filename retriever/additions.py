@@ -45,6 +45,9 @@ def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
     return replace(
         model,
         towers={name: _longer(model, name, text, len(ids)) for name in model.towers},
+        similarity=replace(model.similarity, vectors=text.numpy())
+        if model.similarity and text is not None
+        else None,
         co_occurrence=model.co_occurrence and _wider(model.co_occurrence, len(ids)),
         priors=priors,
         items=known,

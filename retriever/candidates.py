@@ -42,7 +42,7 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
 class Retriever:
     """A trained model and its index: the best unseen items of a shop's users.
 
-    The fused score of an item that never occurred together with any of the user's is that of the towers and
+    The fused score of an item that never occurred together with any of the user's is that of the vectors and
     the prior, and for all others it is larger. So the best `k` of the index together with all that occurred
     together hold the best `k` there are: results are exact, for a single user as for all of them.
 
@@ -99,7 +99,7 @@ class Retriever:
                 asked = self.sources.ask(rows, *past)
                 found = {FUSED: self._fused(rows, asked, k)}
                 for name, index in indices.items():
-                    found[name] = self._of_tower(rows, asked, name, index, k)
+                    found[name] = self._of_vectors(rows, asked, name, index, k)
                 if alone and self.sources.co_occurrence:
                     found[CO_OCCURRENCE] = self._table(rows, asked.co_occurring, asked.shares, k)
                 yield found
@@ -116,24 +116,26 @@ class Retriever:
         return self._table(user_rows, pool, scores, k, columns)
 
     def _alone(self) -> dict[str, ExactIndex]:
-        """An index of each tower alone with its own prior."""
+        """An index of each source with vectors, with its own prior."""
         return {
             name: ExactIndex(
                 np.concatenate([vectors / np.float32(temperature), self.model.priors[name][:, None]], axis=1),
                 self.settings,
             )
             for (name, temperature), vectors in zip(
-                self.sources.temperatures.items(), self.sources.item_vectors, strict=True
+                self.sources.divisors.items(), self.sources.item_vectors, strict=True
             )
         }
 
-    def _of_tower(self, user_rows: Rows, asked: Asked, name: str, index: ExactIndex, k: int) -> pl.DataFrame:
-        vectors = asked.vectors[list(self.sources.towers).index(name)]
+    def _of_vectors(
+        self, user_rows: Rows, asked: Asked, name: str, index: ExactIndex, k: int
+    ) -> pl.DataFrame:
+        at = list(self.sources.divisors).index(name)
+        vectors = asked.vectors[at]
         queries = np.concatenate([vectors, np.ones_like(vectors[:, :1])], axis=1)
         user, items = nearest(index, queries, k, asked.seen)
         pool = Pool.union([(user, items)], len(asked), len(self.prepared.item_ids))
         prior = self.model.priors[name][pool.items]
-        at = list(self.sources.towers).index(name)
         return self._table(user_rows, pool, self.sources.logits(asked, pool)[at] + prior, k)
 
     def _table(
@@ -170,7 +172,7 @@ def retrieve(
 ) -> None:
     """Write `out/candidates.parquet`: the `k` best items of every user who has not seen them.
 
-    Its columns are `RUN`, and what each source says: logits of towers, shares of co-occurrence.
+    Its columns are `RUN`, and what each source says: logits of vectors, shares of co-occurrence.
     Users are all those of the shop; what they did before `part` is known. They are taken a block at a time.
 
     Args:
@@ -208,7 +210,7 @@ def fingerprint(model: Path) -> str:
 def sources_of(prepared: Prepared, model: Model, work: Path | None = None) -> Sources:
     """The sources of a model, asked about the users of `prepared`."""
     users = users_of(prepared, model.reads, model.settings, None, work)
-    return Sources(model.towers, model.temperatures, model.co_occurrence, users)
+    return Sources(model.towers, model.temperatures, model.similarity, model.co_occurrence, users)
 
 
 def _same_catalogue(prepared: Prepared, trained: pl.Series) -> None:

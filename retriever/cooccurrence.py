@@ -15,6 +15,7 @@ from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.schema import DAY
 from aisle.retriever.pools import Pool
+from aisle.retriever.similarity import recency
 
 WINDOW = 20
 """Events of one user that are at most so many steps apart make a pair."""
@@ -127,13 +128,7 @@ class CoOccurrence:
 
     def scores(self, histories: Histories, user_rows: Rows) -> sparse.csr_array:
         """Scores of the items that any of a user's items points to, float32 (users, items), rows sorted."""
-        chosen = [histories.items_of(int(row)) for row in user_rows]
-        lengths = np.array([len(items) for items in chosen], np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        steps_back = np.repeat(offsets[1:], lengths) - np.arange(offsets[-1]) - 1
-        weights = np.power(self.settings.decay, steps_back).astype(np.float32)
-        items = np.concatenate([*chosen, np.empty(0, np.int64)])
-        past = sparse.csr_array((weights, items, offsets), (len(chosen), self.similar.shape[0]))
+        past = recency(histories, user_rows, self.settings.decay, self.similar.shape[0])
         scores = sparse.csr_array(past @ self.similar, dtype=np.float32)
         scores.sort_indices()
         return scores

@@ -1,13 +1,13 @@
 """Several sources, one score: weights chosen on validation.
 
-A tower's score of an item is a logit of p(item | user), its similarity / temperature. Co-occurrence gives a
-share p of a user's co-occurrence to each item. The fused score is
+A tower's score of an item is a logit of p(item | user), its similarity / temperature; that of texts stands
+beside it. Co-occurrence gives a share p of a user's co-occurrence to each item. The fused score is
 
-    sum over towers of weight * similarity / temperature + co_occurrence * log(1 + p / floor) + prior,
+    sum of weight * similarity / temperature + co_occurrence * log(1 + p / floor) + prior,
 
 a product of experts (Hinton 2002, "Training products of experts by minimizing contrastive divergence") in
 which the sources' probabilities are raised to validated powers. An item without co-occurrence loses nothing
-but what others gain, so a user's best items are always among the best ones of the towers and those with
+but what others gain, so a user's best items are always among the best ones of the vectors and those with
 co-occurrence: the exact best k need no more than these (:mod:`aisle.retriever.candidates`).
 """
 
@@ -23,8 +23,8 @@ from aisle.data.grid import search
 from aisle.retriever.pools import Judged
 from aisle.retriever.prior import HALF_LIVES, NEW, POPULARITY, Prior, PriorTable
 
-TOWER = (1.0, 0.75, 0.5, 0.25, 0.0, 1.5, 2.0)
-CO_OCCURRENCE = (0.5, 0.25, 0.0, 0.1, 0.75, 1.0, 1.5, 2.0, 3.0)
+VECTORS = (0.5, 0.25, 0.0, 0.75, 1.0, 1.5, 2.0)
+CO_OCCURRENCE = (1.0, 0.5, 0.25, 0.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 FLOOR = (1e-3, 1e-4, 1e-2)
 PASSES = 5
 
@@ -36,13 +36,13 @@ class Fusion:
     """Weights of the sources.
 
     Attributes:
-        towers: one for each tower; the first is 1 unless co-occurrence does better alone.
+        vectors: one for each source with vectors; that of the main towers is 1.
         co_occurrence: of log(1 + share / floor).
         floor: share of a user's co-occurrence that counts as little.
         prior: of the items, whoever the user is.
     """
 
-    towers: tuple[float, ...]
+    vectors: tuple[float, ...]
     co_occurrence: float = 0.0
     floor: float = 1e-3
     prior: Prior = field(default_factory=Prior)
@@ -51,12 +51,12 @@ class Fusion:
         """Scores of pairs from what each source says of them.
 
         Args:
-            logits: similarity / temperature, by tower.
+            logits: similarity / temperature, by source with vectors.
             shares: each item's share of its user's co-occurrence.
             prior: of each pair's item.
         """
         score: Scores = prior + np.float32(self.co_occurrence) * np.log1p(shares / np.float32(self.floor))
-        for weight, logit in zip(self.towers, logits, strict=True):
+        for weight, logit in zip(self.vectors, logits, strict=True):
             score = score + np.float32(weight) * logit
         return score
 
@@ -68,12 +68,12 @@ def choose(
 
     Args:
         judged: the validation users' pool with their relevant items.
-        logits: of each tower for each pair of the pool.
+        logits: of each source with vectors for each pair of the pool.
         shares: of co-occurrence, for each pair of the pool.
         items: item row of each pair.
         priors: what the prior would add to each item.
     """
-    axes: dict[str, Sequence[Any]] = {f"tower {place}": TOWER for place in range(1, len(logits))}
+    axes: dict[str, Sequence[Any]] = {f"vectors {place}": VECTORS for place in range(1, len(logits))}
     if shares.any():
         axes |= {"co_occurrence": CO_OCCURRENCE, "floor": FLOOR}
     axes |= {"popularity": (0.0, *POPULARITY), "new": (0.0, *NEW)}
@@ -81,7 +81,7 @@ def choose(
 
     def fusion(point: dict[str, Any]) -> Fusion:
         return Fusion(
-            towers=(1.0, *(point[f"tower {place}"] for place in range(1, len(logits)))),
+            vectors=(1.0, *(point[f"vectors {place}"] for place in range(1, len(logits)))),
             co_occurrence=point.get("co_occurrence", 0.0),
             floor=point.get("floor", FLOOR[0]),
             prior=Prior(point["popularity"], point["half_life"], point["new"]),

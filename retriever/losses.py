@@ -41,7 +41,7 @@ def full_softmax(
     """
 
     def summed(some: Tensor, their_targets: Tensor) -> Tensor:
-        return functional.cross_entropy(some @ items.T / temperature, their_targets, reduction="sum")
+        return functional.cross_entropy(some / temperature @ items.T, their_targets, reduction="sum")
 
     size = max(1, most_scores // len(items))
     if len(queries) <= size:

@@ -20,11 +20,12 @@ from aisle.data.errors import InputError
 from aisle.data.settings import TextSettings
 from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings
 from aisle.retriever.settings import RetrieverSettings, TowerKind
+from aisle.retriever.similarity import TextSimilarity
 from aisle.retriever.temperature import Temperature
 from aisle.retriever.towers import ItemTower, SequenceTower, TextTower, TwoTower
 from aisle.retriever.weights import Weights
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Model:
         kinds: of each tower, by name; the main one first.
         towers: the models, in evaluation mode.
         temperatures: by which similarities are divided, of each tower.
+        similarity: of texts; None where it is not a source.
         co_occurrence: similarities of items; None where it is not a source.
         weights: of the sources.
-        priors: of each item, float32 (items), for all sources together and for each tower alone.
+        priors: of each item, float32 (items), for all sources together and each alone.
         settings: as trained.
         reads: how histories become text, as trained; None for a user tower that reads no text.
         items: external ids in the order of the item rows.
@@ -48,6 +50,7 @@ class Model:
     kinds: Mapping[str, TowerKind]
     towers: Mapping[str, TwoTower]
     temperatures: Mapping[str, float]
+    similarity: TextSimilarity | None
     co_occurrence: CoOccurrence | None
     weights: Weights
     priors: Mapping[str, Float[NDArray[np.float32], " items"]]
@@ -155,6 +158,7 @@ def _load(folder: Path) -> Model:
         towers[name] = build(settings, kind, text, state["items.known"], config["text_dim"])
         towers[name].load_state_dict(state)
         towers[name].eval()
+    decay = config["about"]["text_similarity"]
     co_occurrence = None
     if found := config["about"]["co_occurrence"]:
         path = folder / "co_occurrence.safetensors"
@@ -163,6 +167,7 @@ def _load(folder: Path) -> Model:
         kinds=config["towers"],
         towers=towers,
         temperatures=config["temperatures"],
+        similarity=None if text is None or decay is None else TextSimilarity(text.numpy(), decay),
         co_occurrence=co_occurrence,
         weights=Weights.of_json(config["weights"]),
         priors=load_arrays(folder / "priors.safetensors"),

@@ -174,6 +174,10 @@ class RetrieverSettings(BaseModel):
         description="two-tower models that are trained, the main one first; item vectors of hybrid: from the "
         "item's text, and a free vector learned from its events; text: from the text alone; ids: free alone",
     )
+    text_similarity: bool = Field(
+        default=True,
+        description="items that read like those of a history are a source, too, where a tower reads texts",
+    )
     co_occurrence: bool = Field(
         default=True, description="what users had soon after the items of a history is a source, too"
     )

@@ -1,4 +1,4 @@
-"""Candidate sources of a shop: towers and co-occurrence, asked together about the same users."""
+"""Candidate sources of a shop: towers, texts and co-occurrence, asked together about the same users."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,20 @@ from aisle.index.settings import IndexSettings
 from aisle.retriever.cooccurrence import CoOccurrence
 from aisle.retriever.fusion import Fusion
 from aisle.retriever.pools import Pool
+from aisle.retriever.similarity import TEMPERATURE, TextSimilarity
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.users import Users
 
 CO_OCCURRENCE = "co_occurrence"
-"""Name of the source that is not a tower."""
+"""Name of the source that has no vectors."""
+
+TEXT_SIMILARITY = "text_similarity"
+"""Name of the source whose vectors are those of the language model."""
 
 PAIRS_AT_ONCE = 1 << 18
 """User-item pairs whose vectors are in memory at once."""
 
-Vectors = Float[NDArray[np.float32], "n dim"]
+Vectors = Float[NDArray[np.float32], "n _"]
 Scores = Float[NDArray[np.float32], " pairs"]
 
 
@@ -34,7 +38,7 @@ class Asked:
     """What the sources know of some users.
 
     Attributes:
-        vectors: of the users, for each tower, float32 (users, dim).
+        vectors: of the users, for each source with vectors, float32 (users, dim).
         co_occurring: unseen items that occurred together with a user's.
         shares: of each of these in its user's co-occurrence; those of a user sum to 1.
         seen: item rows that must not be recommended to each user.
@@ -63,25 +67,33 @@ class Sources:
     Attributes:
         towers: by name; the main one first.
         temperatures: of each tower.
+        similarity: of texts; None where it is not a source.
         co_occurrence: similarities of items; None where it is not a source.
         users: how the towers read a shop's users.
     """
 
     towers: Mapping[str, TwoTower]
     temperatures: Mapping[str, float]
+    similarity: TextSimilarity | None
     co_occurrence: CoOccurrence | None
     users: Users
 
     @property
+    def divisors(self) -> dict[str, float]:
+        """Temperature of each source with vectors, by name; the main towers first."""
+        return {**self.temperatures, **({TEXT_SIMILARITY: TEMPERATURE} if self.similarity else {})}
+
+    @property
     def names(self) -> list[str]:
         """Names of all sources."""
-        return [*self.towers, *([CO_OCCURRENCE] if self.co_occurrence else [])]
+        return [*self.divisors, *([CO_OCCURRENCE] if self.co_occurrence else [])]
 
     @cached_property
     def item_vectors(self) -> list[Vectors]:
-        """Vectors of the catalogue, by tower, float32 (items, dim)."""
+        """Vectors of the catalogue, by source with vectors, float32 (items, dim)."""
         with torch.inference_mode():
-            return [tower.item_vectors().float().cpu().numpy() for tower in self.towers.values()]
+            vectors = [tower.item_vectors().float().cpu().numpy() for tower in self.towers.values()]
+        return [*vectors, *([self.similarity.vectors] if self.similarity else [])]
 
     def ask(self, user_rows: Rows, *past: Part) -> Asked:
         """What the sources know of users after the events of `past`."""
@@ -90,6 +102,8 @@ class Sources:
                 self.users.vectors(tower, user_rows, *past).float().cpu().numpy()
                 for tower in self.towers.values()
             ]
+        if self.similarity:
+            vectors.append(self.similarity.users(self.users.histories(*past), user_rows))
         seen = self.users.seen(*past).seen(user_rows)
         pool, shares = self._shares(user_rows, seen, *past)
         return Asked(vectors, pool, shares, seen)
@@ -101,10 +115,10 @@ class Sources:
         return self.co_occurrence.shares(self.users.histories(*past), user_rows, seen)
 
     def logits(self, asked: Asked, pool: Pool) -> list[Scores]:
-        """Similarity / temperature of each pair of the pool, by tower."""
+        """Similarity / temperature of each pair of the pool, by source with vectors."""
         found = []
         for users, items, temperature in zip(
-            asked.vectors, self.item_vectors, self.temperatures.values(), strict=True
+            asked.vectors, self.item_vectors, self.divisors.values(), strict=True
         ):
             logits = np.empty(len(pool.items), np.float32)
             for start in range(0, len(logits), PAIRS_AT_ONCE):
@@ -114,11 +128,11 @@ class Sources:
         return found
 
     def indexed(self, fusion: Fusion, prior: Float[NDArray[np.float32], " items"]) -> Vectors:
-        """Vectors whose inner products with :meth:`queries` are the towers' part of the fused score.
+        """Vectors whose inner products with :meth:`queries` are the vectors' part of the fused score.
 
-        The towers' vectors stand side by side, weighted, and the prior behind them.
+        The sources' vectors stand side by side, weighted, and the prior behind them.
         """
-        weighted = zip(fusion.towers, self.temperatures.values(), self.item_vectors, strict=True)
+        weighted = zip(fusion.vectors, self.divisors.values(), self.item_vectors, strict=True)
         parts = [np.float32(weight / temperature) * vectors for weight, temperature, vectors in weighted]
         return np.concatenate([*parts, prior[:, None]], axis=1, dtype=np.float32)
 
@@ -136,5 +150,5 @@ def nearest(index: ExactIndex, queries: Vectors, k: int, seen: Sequence[Rows]) -
 
 
 def index_of(vectors: Vectors) -> ExactIndex:
-    """An exact index of one tower's vectors, wherever there is room."""
+    """An exact index of one source's vectors, wherever there is room."""
     return ExactIndex(vectors, IndexSettings())

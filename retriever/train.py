@@ -14,8 +14,9 @@ from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings, Pai
 from aisle.retriever.fit import Fit, Job
 from aisle.retriever.model import Model, save
 from aisle.retriever.settings import RetrieverSettings, TowerKind
-from aisle.retriever.sources import CO_OCCURRENCE, Sources
-from aisle.retriever.weights import choose_co_occurrence, choose_weights
+from aisle.retriever.similarity import TextSimilarity
+from aisle.retriever.sources import CO_OCCURRENCE, TEXT_SIMILARITY, Sources
+from aisle.retriever.weights import choose_co_occurrence, choose_similarity, choose_weights
 
 TWO_TOWER = "two_tower"
 """Name of the main towers."""
@@ -44,7 +45,12 @@ def train(
     if settings.co_occurrence:
         co_occurrence = processes.share(partial(choose_co_occurrence, prepared, job.users, seed))
     before = BEFORE["validation"]
-    sources = _sources(job, searched, co_occurrence, before)
+    texts = job.item_text(before) if settings.text_similarity else None
+    decay = None
+    if texts is not None:
+        vectors = texts.vectors.numpy()
+        decay = processes.share(partial(choose_similarity, prepared, job.users, vectors, seed)).decay
+    sources = _sources(job, searched, decay, co_occurrence, before)
     weights = processes.share(partial(choose_weights, prepared, sources, seed))
     final, parts = searched, before
     if settings.refit:
@@ -55,11 +61,12 @@ def train(
         }
     if not processes.is_first():
         return
-    item_text, sources = job.item_text(parts), _sources(job, final, co_occurrence, parts)
+    item_text, sources = job.item_text(parts), _sources(job, final, decay, co_occurrence, parts)
     model = Model(
         kinds=kinds,
         towers=sources.towers,
         temperatures=sources.temperatures,
+        similarity=sources.similarity,
         co_occurrence=sources.co_occurrence,
         weights=weights,
         priors=weights.priors(job.users.histories(*parts), len(prepared.item_ids), timed=prepared.timed),
@@ -71,6 +78,7 @@ def train(
             "seed": seed,
             "epochs": {name: fit.epochs for name, fit in searched.items()},
             "refit": settings.refit,
+            TEXT_SIMILARITY: decay,
             CO_OCCURRENCE: co_occurrence and asdict(co_occurrence),
             "texts": None if item_text is None else item_text.digest,
         },
@@ -96,13 +104,19 @@ def tower_names(kinds: tuple[TowerKind, ...]) -> dict[str, TowerKind]:
 
 
 def _sources(
-    job: Job, fits: Mapping[str, Fit], co_occurrence: CoOccurrenceSettings | None, parts: tuple[Part, ...]
+    job: Job,
+    fits: Mapping[str, Fit],
+    decay: float | None,
+    co_occurrence: CoOccurrenceSettings | None,
+    parts: tuple[Part, ...],
 ) -> Sources:
     """The sources as trained on `parts`."""
+    texts = None if decay is None else job.item_text(parts)
+    similarity = None if texts is None or decay is None else TextSimilarity(texts.vectors.numpy(), decay)
     similar = None
     if co_occurrence is not None:
         pairs = Pairs(job.users.histories(*parts), len(job.prepared.item_ids))
         similar = CoOccurrence.fit(pairs, co_occurrence)
     towers = {name: fit.towers for name, fit in fits.items()}
     temperatures = {name: tower.temperature().item() for name, tower in towers.items()}
-    return Sources(towers, temperatures, similar, job.users)
+    return Sources(towers, temperatures, similarity, similar, job.users)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
@@ -17,9 +18,10 @@ from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings, Pai
 from aisle.retriever.fusion import Fusion, choose
 from aisle.retriever.pools import Judged, Pool
 from aisle.retriever.prior import HALF_LIVES, Prior, PriorTable
+from aisle.retriever.similarity import DECAYS, TextSimilarity
 from aisle.retriever.sources import CO_OCCURRENCE, Asked, Sources, index_of, nearest
 from aisle.retriever.users import Users
-from aisle.retriever.validation import Relevant, relevant_in_validation
+from aisle.retriever.validation import Relevant, mean_ndcg, relevant_in_validation
 
 FUSED = "fused"
 """Name of all sources together."""
@@ -45,7 +47,7 @@ class Weights:
 
     Attributes:
         fused: of all of them.
-        alone: of each tower alone, with a prior of its own.
+        alone: of each source with vectors alone, with a prior of its own.
         validation: ndcg@10 on validation of each source and of all together.
     """
 
@@ -56,7 +58,7 @@ class Weights:
     def priors(
         self, histories: Histories, items: int, *, timed: bool
     ) -> dict[str, Float[NDArray[np.float32], " items"]]:
-        """Prior of each item after the events of `histories`, for all together and for each tower alone."""
+        """Prior of each item after the events of `histories`, for all together and each alone."""
         table = PriorTable(histories, items, timed=timed)
         return {name: table.of(fusion.prior) for name, fusion in {FUSED: self.fused, **self.alone}.items()}
 
@@ -69,7 +71,7 @@ class Weights:
         """From what :meth:`as_json` gave."""
 
         def fusion(one: Mapping[str, Any]) -> Fusion:
-            changed = {"towers": tuple(one["towers"]), "prior": Prior(**one["prior"])}
+            changed = {"vectors": tuple(one["vectors"]), "prior": Prior(**one["prior"])}
             return Fusion(**{**one, **changed})
 
         alone = {name: fusion(one) for name, one in found["alone"].items()}
@@ -92,6 +94,21 @@ def choose_co_occurrence(prepared: Prepared, users: Users, seed: int) -> CoOccur
         return CoOccurrenceSettings(**search(axes(timed=prepared.timed), value, passes=PASSES).point)
 
 
+def choose_similarity(
+    prepared: Prepared, users: Users, vectors: Float[NDArray[np.float32], "items text_dim"], seed: int
+) -> TextSimilarity:
+    """The decay with the best ndcg@10 on validation of texts alone."""
+    relevant = _some(relevant_in_validation(prepared, users), seed)
+    histories = users.histories(*PAST)
+    items = torch.from_numpy(vectors)
+
+    def value(point: dict[str, Any]) -> float:
+        means = TextSimilarity(vectors, point["decay"]).users(histories, relevant.users)
+        return mean_ndcg(torch.from_numpy(means), items, relevant)
+
+    return TextSimilarity(vectors, search({"decay": DECAYS}, value, passes=1).point["decay"])
+
+
 def choose_weights(prepared: Prepared, sources: Sources, seed: int) -> Weights:
     """Weights of `sources`, trained on what was before validation, with the best ndcg@10 there."""
     relevant = _some(relevant_in_validation(prepared, sources.users), seed)
@@ -101,7 +118,7 @@ def choose_weights(prepared: Prepared, sources: Sources, seed: int) -> Weights:
     judged = Judged(pool, relevant.items)
     logits, shares = sources.logits(asked, pool), asked.shares_of(pool)
     alone, validation = {}, {}
-    for name, logit in zip(sources.towers, logits, strict=True):
+    for name, logit in zip(sources.divisors, logits, strict=True):
         alone[name], validation[name] = choose(judged, [logit], np.zeros_like(shares), pool.items, priors)
     if sources.co_occurrence:
         validation[CO_OCCURRENCE] = Judged(asked.co_occurring, relevant.items).ndcg(asked.shares)
@@ -110,7 +127,7 @@ def choose_weights(prepared: Prepared, sources: Sources, seed: int) -> Weights:
 
 
 def _pool(sources: Sources, asked: Asked, priors: PriorTable) -> Pool:
-    """The best items of each tower, also among the unsold, of co-occurrence, and the popular ones; unseen."""
+    """The best unseen items of each source, also among the unsold, and the popular ones."""
     users, catalogue = len(asked), len(priors.unsold)
     co_occurring, _ = asked.co_occurring.best(asked.shares, DEPTH)
     lists = [(asked.co_occurring.owner[co_occurring], asked.co_occurring.items[co_occurring])]

@@ -103,15 +103,36 @@ def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
         | {f"split/{part}.parquet" for part in ("train", "validation", "test")},
         "train": {"curve.jsonl"},
         "index": {"index.faiss", "ids.parquet", "index.json"},
-        "candidates": {"candidates.parquet", "sources/two_tower.parquet", "sources/co_occurrence.parquet"},
+        "candidates": {
+            "candidates.parquet",
+            "sources/two_tower.parquet",
+            "sources/text_similarity.parquet",
+            "sources/co_occurrence.parquet",
+        },
         "evaluate": {"report.json", "report.html", "truth.parquet"}
         | {
             f"runs/{model}.parquet"
-            for model in ("fused", "two_tower", "co_occurrence", "popularity", "bm25", "encoder")
+            for model in (
+                "fused",
+                "two_tower",
+                "text_similarity",
+                "co_occurrence",
+                "popularity",
+                "bm25",
+                "encoder",
+            )
         }
         | {
             f"runs/{model}.json"
-            for model in ("fused", "two_tower", "co_occurrence", "popularity", "bm25", "encoder")
+            for model in (
+                "fused",
+                "two_tower",
+                "text_similarity",
+                "co_occurrence",
+                "popularity",
+                "bm25",
+                "encoder",
+            )
         },
     }
     for name, files in wanted.items():
@@ -127,7 +148,7 @@ def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
     candidates = pl.read_parquet(out / "candidates" / "candidates.parquet")
     prepared = Prepared(out / "prepare")
     assert candidates.columns[:4] == ["user_id", "rank", "item_id", "score"]
-    assert candidates.columns[4:] == ["two_tower", "co_occurrence"]
+    assert candidates.columns[4:] == ["two_tower", "text_similarity", "co_occurrence"]
     assert candidates["user_id"].n_unique() == len(prepared.user_ids) == 20
     assert candidates["rank"].min() == 1
     assert candidates["rank"].max() == 5
@@ -138,8 +159,16 @@ def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
 
 def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
     report = Report.read(out / "evaluate")
-    assert set(report.models) == {"fused", "two_tower", "co_occurrence", "popularity", "bm25", "encoder"}
-    assert report.ours == ["fused", "co_occurrence", "two_tower"]
+    assert set(report.models) == {
+        "fused",
+        "two_tower",
+        "text_similarity",
+        "co_occurrence",
+        "popularity",
+        "bm25",
+        "encoder",
+    }
+    assert report.ours == ["fused", "co_occurrence", "text_similarity", "two_tower"]
     assert set(report.timings) >= {"prepare", "train", "index", "candidates", "popularity", "bm25", "encoder"}
     assert set(report.peak_memory) == {"prepare", "train", "index", "candidates", "evaluate"}
     assert set(report.learning_curve[0]) >= {"phase", "loss"}
@@ -263,7 +292,13 @@ def test_who_and_what_the_past_does_not_name_is_reported_apart(out: Path, tmp_pa
     for kind, pairs in new.items():
         assert report.slices[f"new {kind}"].pairs == len(pairs)
         assert report.slices[f"known {kind}"].pairs == len(truth) - len(pairs)
-    assert set(report.slices["new users"].models) == {"fused", "two_tower", "co_occurrence", "popularity"}
+    assert set(report.slices["new users"].models) == {
+        "fused",
+        "two_tower",
+        "text_similarity",
+        "co_occurrence",
+        "popularity",
+    }
 
 
 def test_no_weights_are_needed_without_the_encoder(
@@ -298,7 +333,7 @@ def test_one_run_at_a_time_is_in_memory(out: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Runs, "__getitem__", read)
     truth = Prepared(out / "prepare").truth("test")
     evaluate(truth, Runs(out / "evaluate" / "runs", truth), settings=settings().evaluate)
-    assert len(alive) == 6
+    assert len(alive) == 7
     assert most == 1
 
 

@@ -14,7 +14,7 @@ USERS, ITEMS = 60, 30
 
 
 def test_the_formula():
-    fusion = Fusion(towers=(1.0, 0.5), co_occurrence=2.0, floor=0.1)
+    fusion = Fusion(vectors=(1.0, 0.5), co_occurrence=2.0, floor=0.1)
     one = np.array([1.0], np.float32)
     found = fusion.fused([3 * one, 4 * one], 0.2 * one, 7 * one)
     assert found.tolist() == [pytest.approx(7 + 2 * log(1 + 0.2 / 0.1) + 3 + 0.5 * 4)]
@@ -37,7 +37,7 @@ def test_a_source_that_knows_gets_weight_and_one_of_noise_none(world):
     logits = [noise[0], 3 * hits + noise[1]]
     shares = np.zeros_like(hits)
     fusion, value = choose(judged, logits, shares, pool.items, priors)
-    assert fusion.towers[1] >= 1
+    assert fusion.vectors[1] >= 1
     assert value == judged.ndcg(fusion.fused(logits, shares, priors.of(fusion.prior)[pool.items]))
     assert value > judged.ndcg(logits[0])
 
@@ -53,5 +53,5 @@ def test_without_a_gain_nothing_is_added(world):
     pool, judged, _, hits, priors = world
     fusion, value = choose(judged, [100 * hits], np.zeros_like(hits), pool.items, priors)
     assert value == 1
-    assert fusion == Fusion(towers=(1.0,))
+    assert fusion == Fusion(vectors=(1.0,))
     assert fusion.prior == Prior()

@@ -1,0 +1,52 @@
+"""Similarity of texts: items that read like those of a history. Nothing is trained."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy import sparse
+
+from aisle.data.history import Histories
+from aisle.data.ids import Rows
+
+DECAYS = (0.8, 0.65, 0.5, 0.9, 1.0)
+"""Grid of the decay."""
+
+TEMPERATURE = 0.07
+"""By which a cosine is divided to stand beside the logits of towers."""
+
+
+@dataclass(frozen=True)
+class TextSimilarity:
+    """Cosine of an item's text vector to the mean of a history's, recent events first.
+
+    An event counts `decay ** events that the user had after it`. The language model is as it came (or as
+    fine-tuned); items that no event names are scored like all others (content-based filtering: Lops et al.
+    2011, "Content-based Recommender Systems", section 3.3).
+
+    Attributes:
+        vectors: text vectors of the items, of unit length, or zeros without a text.
+        decay: see above.
+    """
+
+    vectors: Float[NDArray[np.float32], "items text_dim"]
+    decay: float
+
+    def users(self, histories: Histories, user_rows: Rows) -> Float[NDArray[np.float32], "users text_dim"]:
+        """Vectors of users, of unit length; zeros without a history."""
+        means = np.asarray(recency(histories, user_rows, self.decay, len(self.vectors)) @ self.vectors)
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        units: NDArray[np.float32] = np.divide(means, lengths, out=np.zeros_like(means), where=lengths > 0)
+        return units
+
+
+def recency(histories: Histories, user_rows: Rows, decay: float, items: int) -> sparse.csr_array:
+    """What each item of a history counts: `decay ** events after it`, float32 (users, items)."""
+    chosen = [histories.items_of(int(row)) for row in user_rows]
+    lengths = np.array([len(rows) for rows in chosen], np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    steps_back = np.repeat(offsets[1:], lengths) - np.arange(offsets[-1]) - 1
+    weights = np.power(decay, steps_back).astype(np.float32)
+    rows = np.concatenate([*chosen, np.empty(0, np.int64)])
+    return sparse.csr_array((weights, rows, offsets), (len(chosen), items))
