@@ -78,6 +78,13 @@ class Histories:
         """Distinct item rows that each of `user_rows` had an event with."""
         return [np.unique(self.items_of(int(row))) for row in user_rows]
 
+    def run_starts(self) -> Rows:
+        """Places in the event arrays at which a run of a user's events on one item begins, in order."""
+        owner = np.repeat(np.arange(len(self)), self.lengths)
+        starts = np.ones(len(self.items), bool)
+        starts[1:] = (self.items[1:] != self.items[:-1]) | (owner[1:] != owner[:-1])
+        return np.flatnonzero(starts)
+
     def merge_repeats(self, targets: Sequence[Kind]) -> "Histories":
         """Runs of events on one item (a look, a cart, a purchase) become one event.
 
@@ -86,9 +93,7 @@ class Histories:
         last one.
         """
         owner = np.repeat(np.arange(len(self)), self.lengths)
-        starts = np.ones(len(self.items), bool)
-        starts[1:] = (self.items[1:] != self.items[:-1]) | (owner[1:] != owner[:-1])
-        first = np.flatnonzero(starts)
+        first = self.run_starts()
         last = np.append(first[1:], len(self.items)) - 1 if len(first) else first
         wanted = np.isin(self.kinds, [KINDS.index(kind) for kind in targets])
         strength = self.kinds + np.int8(len(KINDS)) * wanted

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -122,27 +122,38 @@ def pad(
         longest: events of a user at most.
         told: codes of all events of `histories`, from :func:`aisle.retriever.inputs.told`.
     """
+    places = recent(histories, user_rows, longest)
+    flat: dict[str, NDArray[Any]] = {"items": histories.items, "kinds": histories.kinds, **(told or {})}
+    columns = {name: torch.from_numpy(gathered(values, places)) for name, values in flat.items()}
+    return PaddedHistories(lengths=torch.from_numpy((places >= 0).sum(1)), **columns)
+
+
+def recent(histories: Histories, user_rows: Rows, longest: int) -> Int[NDArray[np.int64], "users events"]:
+    """Places in the event arrays of the `longest` most recent events of each user; -1 in padding."""
     stops = histories.offsets[user_rows + 1]
     lengths = np.minimum(stops - histories.offsets[user_rows], longest)
-    width = max(1, int(lengths.max(initial=0)))
-    column = np.arange(width)
-    inside = column < lengths[:, None]
-    place = np.where(inside, (stops - lengths)[:, None] + column, 0)
-    items = np.where(inside, histories.items[place] if len(histories.items) else 0, 0)
-    kinds = np.where(inside, histories.kinds[place] if len(histories.kinds) else 0, 0)
-    codes = {
-        name: torch.from_numpy(np.where(inside, flat[place] if len(flat) else 0, 0).astype(np.int64))
-        for name, flat in (told or {}).items()
-    }
-    return PaddedHistories(
-        torch.from_numpy(items), torch.from_numpy(kinds.astype(np.int64)), torch.from_numpy(lengths), **codes
-    )
+    column = np.arange(max(1, int(lengths.max(initial=0))))
+    return np.where(column < lengths[:, None], (stops - lengths)[:, None] + column, -1)
+
+
+def gathered(
+    values: NDArray[Any], places: Int[NDArray[np.int64], "users events"], padding: int = 0
+) -> Int[NDArray[np.int64], "users events"]:
+    """The values of events at `places`, with `padding` where there is none."""
+    if not len(values):
+        return np.full(places.shape, padding, np.int64)
+    return np.where(places >= 0, values[places], padding).astype(np.int64)
 
 
 class SequenceDataset(Dataset[int]):
     """Users with something to predict among their `longest + 1` most recent events.
 
     An example is a user row; :meth:`collate` makes a batch of some.
+
+    Attributes:
+        users: rows of the users.
+        places: of the targets in the event arrays, in order.
+        lengths: events of each user, the `longest + 1` most recent at most.
     """
 
     def __init__(
@@ -153,12 +164,14 @@ class SequenceDataset(Dataset[int]):
         told: Mapping[str, NDArray[np.int8]] | None = None,
     ) -> None:
         self.histories = histories
+        self.target_kinds = target_kinds
         self.longest = longest
         self.told = told
         self.target_codes = torch.tensor([KINDS.index(kind) for kind in target_kinds])
         owner = np.repeat(np.arange(len(histories)), histories.lengths)
         recent = np.arange(len(owner)) >= histories.offsets[owner + 1] - (longest + 1)
         wanted = recent & np.isin(histories.kinds, self.target_codes.numpy())
+        self.places = np.flatnonzero(wanted)
         self.users = np.unique(owner[wanted])
         self.target_items = torch.from_numpy(histories.items[wanted])
         self.lengths = np.minimum(histories.lengths[self.users], longest + 1)

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from aisle.data.errors import InputError
 from aisle.data.settings import TextSettings
+from aisle.retriever.combined import user_tower
 from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings
 from aisle.retriever.settings import RetrieverSettings, TowerKind
 from aisle.retriever.similarity import TextSimilarity
 from aisle.retriever.temperature import Temperature
-from aisle.retriever.towers import ItemTower, SequenceTower, TextTower, TwoTower
+from aisle.retriever.towers import ItemTower, TwoTower
 from aisle.retriever.weights import Weights
 
 FORMAT = 3
@@ -72,16 +73,11 @@ def build(
         ids=kind != "text",
         dropout=settings.dropout,
         id_dropout=settings.id_dropout,
+        buckets=settings.id_buckets,
     )
-    users: SequenceTower | TextTower
-    if settings.user_tower == "sequence":
-        users = SequenceTower(
-            settings.dim, settings.layers, settings.heads, settings.dropout, settings.max_history
-        )
-    else:
-        users = TextTower(text_dim, settings.dim, settings.dropout)
     objective = settings.objective
     temperature = Temperature(objective.temperature, learned=objective.learn_temperature)
+    users = user_tower(settings, text_dim)
     return TwoTower(items, users, temperature, cosine=settings.similarity == "cosine")
 
 

@@ -163,10 +163,10 @@ class RetrieverSettings(BaseModel):
 
     encoder: EncoderSettings = EncoderSettings()
     pretrain: PretrainSettings = PretrainSettings()
-    user_tower: Literal["sequence", "text"] = Field(
+    user_tower: Literal["sequence", "text", "both"] = Field(
         default="sequence",
         description="sequence: a causal transformer over item vectors; text: the language model over "
-        "the history",
+        "the history; both: the sum of the two",
     )
     towers: tuple[TowerKind, ...] = Field(
         default=("hybrid",),
@@ -180,6 +180,12 @@ class RetrieverSettings(BaseModel):
     )
     co_occurrence: bool = Field(
         default=True, description="what users had soon after the items of a history is a source, too"
+    )
+    id_buckets: int | None = Field(
+        default=None,
+        ge=2,
+        description="free vectors that all items share, two of them summed for each item, so that their "
+        "number does not grow with the catalogue; none: each item has its own",
     )
     id_dropout: float = Field(
         default=0.1,
@@ -227,8 +233,14 @@ class RetrieverSettings(BaseModel):
     text_examples: int = Field(
         default=2,
         ge=1,
-        description="text tower: most recent purchases of each user that become training examples",
+        description="user towers text and both: most recent purchases of each user before which the history "
+        "is read in training",
     )
+
+    @property
+    def reads_histories(self) -> bool:
+        """Whether the language model reads histories, and not only items."""
+        return self.user_tower != "sequence"
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "RetrieverSettings":
@@ -241,4 +253,4 @@ class RetrieverSettings(BaseModel):
     @property
     def reads_text(self) -> bool:
         """Whether a language model is needed."""
-        return self.user_tower == "text" or any(kind != "ids" for kind in self.towers)
+        return self.reads_histories or any(kind != "ids" for kind in self.towers)

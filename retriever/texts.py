@@ -1,6 +1,7 @@
 """Texts of the prepared shop's items and histories, and their vectors."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import polars as pl
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from aisle.data.prepared import Part, Prepared
 from aisle.data.settings import TextSettings
 from aisle.data.text import render_history, render_items
 from aisle.retriever.encoder import Encoder
+
+AT_ONCE = 1 << 18
+"""Texts that are encoded before their vectors are written (384 MiB for 384 numbers each)."""
 
 
 def item_texts(prepared: Prepared, settings: TextSettings, *past: Part) -> list[str]:
@@ -57,23 +61,41 @@ def digest(encoder: Encoder, texts: list[str], longest: int | None = None) -> st
 
 
 def kept_vectors(
-    folder: Path | None, encoder: Encoder, texts: list[str], what: str, longest: int | None = None
+    folder: Path | None,
+    encoder: Encoder,
+    texts: list[str],
+    what: str,
+    longest: int | None = None,
+    at_once: int = AT_ONCE,
 ) -> Float[Tensor, "n dim"]:
     """Vectors of `texts`, kept in `folder`, if any, under a hash of the texts: nothing is encoded twice.
 
-    A run that was killed, and the refit, find them there. Arguments are those of :meth:`Encoder.encode`.
+    A run that was killed, and the refit, find them there. They are encoded and written `at_once` texts at a
+    time, and the result is the file, mapped into memory: the system reads the rows that are asked for.
+
+    Other arguments are those of :meth:`Encoder.encode`.
     """
     if folder is None:
         return torch.from_numpy(encoder.encode(texts, what, longest))
     path = folder / f"{digest(encoder, texts, longest)[:16]}.safetensors"
-    if path.is_file():
-        return load_file(path)["vectors"]
-    vectors = torch.from_numpy(encoder.encode(texts, what, longest))
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    save_file({"vectors": vectors}, unfinished)
-    unfinished.replace(path)
-    return vectors
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        with unfinished.open("wb") as file:
+            file.write(header(len(texts), encoder.dim))
+            for start in range(0, len(texts), at_once):
+                block = encoder.encode(texts[start : start + at_once], what, longest)
+                file.write(np.ascontiguousarray(block, "<f4").data)
+        unfinished.replace(path)
+    return load_file(path)["vectors"]
+
+
+def header(rows: int, dim: int) -> bytes:
+    """What stands before the numbers in a safetensors file of one float32 tensor, `vectors`."""
+    tensor = {"dtype": "F32", "shape": [rows, dim], "data_offsets": [0, 4 * rows * dim]}
+    text = json.dumps({"vectors": tensor}).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def mean_of_history(

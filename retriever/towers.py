@@ -7,11 +7,24 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from aisle.data.schema import KINDS
-from aisle.retriever.batches import Batch, PaddedHistories, SequenceExamples, TextExamples, TextPast
+from aisle.retriever.batches import (
+    Batch,
+    PaddedHistories,
+    SequenceExamples,
+    TextExamples,
+    TextPast,
+)
 from aisle.retriever.inputs import GAP_CODES, RATING_CODES
 from aisle.retriever.temperature import Temperature
+
+MOST_ACTIVATIONS = 1 << 25
+"""Numbers in the largest tensor of a transformer layer (128 MiB in float32)."""
+
+BLOCK = 1 << 16
+"""Items whose vectors are computed at once where no gradient is wanted."""
 
 Past = TypeVar("Past")
 Examples = TypeVar("Examples")
@@ -25,6 +38,8 @@ class ItemTower(nn.Module):
         known: which items have events in training; the others have no free vector, their text alone speaks.
         dim: length of an item vector.
         ids: whether items have free vectors.
+        buckets: free vectors that all items share, two of them summed for each item, chosen by hash
+            (Svenstrup et al. 2017, "Hash Embeddings", without weights); None: each item has its own.
         dropout: inside the projection.
         id_dropout: share of free vectors left out in each training step.
     """
@@ -41,6 +56,7 @@ class ItemTower(nn.Module):
         ids: bool,
         dropout: float,
         id_dropout: float,
+        buckets: int | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("known", known)
@@ -48,9 +64,10 @@ class ItemTower(nn.Module):
         self.dim = dim
         self.id_dropout = id_dropout
         self.projection = None if text is None else projection(text.shape[1], dim, dropout)
-        self.free = nn.Embedding(len(known), dim) if ids else None
+        self.buckets = buckets
+        self.free = nn.Embedding(buckets or len(known), dim) if ids else None
         if self.free is not None:
-            nn.init.normal_(self.free.weight, std=dim**-0.5)
+            nn.init.normal_(self.free.weight, std=(dim * (2 if buckets else 1)) ** -0.5)
 
     def forward(self, rows: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n dim"]:
         """Vectors of the given item rows, or of the whole catalogue."""
@@ -63,8 +80,14 @@ class ItemTower(nn.Module):
             present = self.known[rows]
             if self.training and self.projection is not None and self.id_dropout:
                 present = present & (torch.rand(len(rows), device=rows.device) >= self.id_dropout)
-            vectors = vectors + self.free(rows) * present.unsqueeze(-1)
+            vectors = vectors + self._free(self.free, rows) * present.unsqueeze(-1)
         return vectors
+
+    def _free(self, free: nn.Embedding, rows: Int[Tensor, " n"]) -> Float[Tensor, "n dim"]:
+        if self.buckets is None:
+            return free(rows)  # type: ignore[no-any-return]
+        first, second = hashed(rows, self.buckets)
+        return free(first) + free(second)  # type: ignore[no-any-return]
 
 
 class UserTower(nn.Module, ABC, Generic[Past, Examples]):
@@ -83,10 +106,17 @@ class SequenceTower(UserTower[PaddedHistories, SequenceExamples]):
     """A small causal transformer over the item vectors of the history (SASRec, Kang & McAuley 2018).
 
     A learned start vector stands before the first event, so that a user without history has a vector too.
+
+    Attributes:
+        most_activations: numbers in the largest tensor of a layer; where the whole batch needs more, parts
+            of the users take turns, and what they need for the gradient is computed again instead of
+            being kept (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
     """
 
     def __init__(self, dim: int, layers: int, heads: int, dropout: float, longest: int) -> None:
         super().__init__()
+        self.most_activations = MOST_ACTIVATIONS
+        self.heads = heads
         self.start = nn.Parameter(torch.randn(dim) * dim**-0.5)
         self.places = nn.Embedding(longest + 1, dim)
         self.kinds = nn.Embedding(len(KINDS), dim)
@@ -121,9 +151,19 @@ class SequenceTower(UserTower[PaddedHistories, SequenceExamples]):
                 events = events + getattr(self, name)(codes)
         start = self.start.expand(len(events), 1, -1)
         states = torch.cat([start, events], dim=1)
-        states = self.input_norm(states) + self.places.weight[: states.shape[1]]
+        states = self.dropout(self.input_norm(states) + self.places.weight[: states.shape[1]])
+        users, places, dim = states.shape
+        size = max(1, self.most_activations // (places * max(self.heads * places, 4 * dim)))
+        if users <= size:
+            return self._attended(states)
+        if not torch.is_grad_enabled():
+            return torch.cat([self._attended(part) for part in states.split(size)])
+        parts = [checkpoint(self._attended, part, use_reentrant=False) for part in states.split(size)]
+        return torch.cat(parts)
+
+    def _attended(self, states: Float[Tensor, "users places dim"]) -> Float[Tensor, "users places dim"]:
         causal = nn.Transformer.generate_square_subsequent_mask(states.shape[1], device=states.device)
-        return self.layers(self.dropout(states), mask=causal, is_causal=True)  # type: ignore[no-any-return]
+        return self.layers(states, mask=causal, is_causal=True)  # type: ignore[no-any-return]
 
 
 class TextTower(UserTower[TextPast, TextExamples]):
@@ -156,8 +196,19 @@ class TwoTower(nn.Module):
         self.cosine = cosine
 
     def item_vectors(self, rows: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n dim"]:
-        """Vectors whose inner products with user vectors are the scores."""
-        return self._finished(self.items(rows))
+        """Vectors whose inner products with user vectors are the scores; of the whole catalogue unless told.
+
+        Without gradients the catalogue is taken a block of items at a time.
+        """
+        items = len(self.items.known)
+        if rows is not None or torch.is_grad_enabled() or items <= BLOCK:
+            return self._finished(self.items(rows))
+        place = self.items.known.device
+        vectors = torch.empty(items, self.items.dim, device=place)
+        for start in range(0, items, BLOCK):
+            block = torch.arange(start, min(items, start + BLOCK), device=place)
+            vectors[block] = self._finished(self.items(block)).to(vectors.dtype)
+        return vectors
 
     def user_vectors(self, past: Batch) -> Float[Tensor, "users dim"]:
         """One vector for each user of the batch."""
@@ -184,6 +235,12 @@ def unlearned(codes: int, dim: int) -> nn.Embedding:
     without them.
     """
     return nn.Embedding(codes, dim, padding_idx=0, _weight=torch.zeros(codes, dim))
+
+
+def hashed(rows: Int[Tensor, " n"], buckets: int) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Two buckets of each item row, by multiplicative hashing (Knuth, TAOCP volume 3, section 6.4)."""
+    first, second = 2_654_435_761, 2_246_822_519  # Knuth's, near 2**32 / golden ratio, and a prime of xxHash
+    return (rows * first % 2**32 * buckets) >> 32, (rows * second % 2**32 * buckets) >> 32
 
 
 def projection(width: int, dim: int, dropout: float) -> nn.Sequential:

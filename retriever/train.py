@@ -71,7 +71,7 @@ def train(
         weights=weights,
         priors=weights.priors(job.users.histories(*parts), len(prepared.item_ids), timed=prepared.timed),
         settings=settings,
-        reads=text if settings.user_tower == "text" else None,
+        reads=text if settings.reads_histories else None,
         items=prepared.item_ids.values,
         text=None if item_text is None else item_text.vectors,
         about={

@@ -18,7 +18,15 @@ from aisle.data.prepared import Part, Prepared
 from aisle.data.schema import of_kinds
 from aisle.data.settings import TextSettings
 from aisle.retriever.arithmetic import device
-from aisle.retriever.batches import Batch, SequenceDataset, TextDataset, TextPast, pad
+from aisle.retriever.batches import (
+    Batch,
+    PaddedHistories,
+    SequenceDataset,
+    TextDataset,
+    TextPast,
+    pad,
+)
+from aisle.retriever.combined import CombinedDataset, CombinedPast
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.inputs import told
 from aisle.retriever.settings import RetrieverSettings
@@ -26,7 +34,10 @@ from aisle.retriever.texts import history_texts, item_texts, kept_vectors
 from aisle.retriever.towers import TwoTower
 
 AT_ONCE = 1024
-"""Users in one pass of the towers."""
+"""Users in one pass of the towers, at most."""
+
+MOST_PLACES = 1 << 16
+"""Users times the longest history in one pass of the towers."""
 
 
 class Users(ABC):
@@ -36,6 +47,7 @@ class Users(ABC):
         self.prepared = prepared
         self.histories = cache(self._histories)
         self.seen = cache(self._seen)
+        self.at_once = AT_ONCE
 
     def _histories(self, *parts: Part) -> Histories:
         """Histories over `parts`; a look, a cart and a purchase in a row are one event."""
@@ -56,7 +68,7 @@ class Users(ABC):
     def vectors(self, towers: TwoTower, user_rows: Rows, *past: Part) -> Float[Tensor, "n dim"]:
         """Vectors of users after the events of `past`, by the towers as they are."""
         place = next(towers.parameters()).device
-        blocks = [user_rows[start : start + AT_ONCE] for start in range(0, len(user_rows), AT_ONCE)]
+        blocks = [user_rows[start : start + self.at_once] for start in range(0, len(user_rows), self.at_once)]
         return torch.cat([towers.user_vectors(self.inputs(block, *past).to(place)) for block in blocks])
 
 
@@ -66,6 +78,7 @@ class SequenceUsers(Users):
     def __init__(self, prepared: Prepared, settings: RetrieverSettings) -> None:
         super().__init__(prepared)
         self.longest = settings.max_history
+        self.at_once = max(1, min(AT_ONCE, MOST_PLACES // (self.longest + 1)))
         self.told_of = settings.inputs
         self.told = cache(self._told)
 
@@ -84,7 +97,7 @@ class SequenceUsers(Users):
             self.histories(*parts), self.prepared.target_kinds, self.longest, self.told(*parts)
         )
 
-    def inputs(self, user_rows: Rows, *past: Part) -> Batch:
+    def inputs(self, user_rows: Rows, *past: Part) -> PaddedHistories:
         """The most recent events, padded."""
         return pad(self.histories(*past), user_rows, self.longest, self.told(*past))
 
@@ -108,25 +121,31 @@ class TextUsers(Users):
         self.settings = settings
         self.encoder = encoder
         self.folder = folder
+        self.ordered = cache(self._ordered)
         self.past_vectors = cache(self._past_vectors)
 
     def examples(self, *parts: Part) -> TextDataset:
         """The last `text_examples` target events of each user, each with the history before it."""
-        events, offsets = self._ordered(*parts)
+        events, _ = self.ordered(*parts)
         targets = events.filter(of_kinds(self.prepared.target_kinds), pl.col("item_id").is_not_null())
         chosen = targets.group_by("user", maintain_order=True).tail(self.settings.text_examples)
-        spans = zip(offsets[chosen["user"].to_numpy()].tolist(), chosen["row"].to_list(), strict=True)
-        vectors = self._vectors(events, spans, *parts)
+        vectors = self.vectors_before(chosen["row"].to_numpy(), *parts)
         return TextDataset(vectors, torch.from_numpy(self.prepared.item_ids.rows(chosen["item_id"])))
 
-    def inputs(self, user_rows: Rows, *past: Part) -> Batch:
+    def inputs(self, user_rows: Rows, *past: Part) -> TextPast:
         """The language model's vectors of the rendered histories."""
         return TextPast(self.past_vectors(*past)[user_rows])
 
     def _past_vectors(self, *past: Part) -> Float[Tensor, "users text_dim"]:
-        events, offsets = self._ordered(*past)
+        events, offsets = self.ordered(*past)
         spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
         return self._vectors(events, spans, *past)
+
+    def vectors_before(self, rows: Rows, *parts: Part) -> Float[Tensor, "n text_dim"]:
+        """The language model's vectors of the histories before the given rows of `ordered(*parts)`."""
+        events, offsets = self.ordered(*parts)
+        owners = events["user"].to_numpy()[rows]
+        return self._vectors(events, zip(offsets[owners].tolist(), rows.tolist(), strict=True), *parts)
 
     def _ordered(self, *parts: Part) -> tuple[pl.DataFrame, Rows]:
         """Events by user and time, with `user` and `row`; offsets, int64 (n_users + 1)."""
@@ -134,6 +153,7 @@ class TextUsers(Users):
             user=self.prepared.user_ids.code("user_id"), time=event_time()
         )
         ordered = events.collect().sort("user", "time", maintain_order=True).with_row_index("row")
+        ordered = ordered.cast({"row": pl.Int64})
         counts = np.bincount(ordered["user"].to_numpy(), minlength=len(self.prepared.user_ids))
         return ordered, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
@@ -148,6 +168,33 @@ class TextUsers(Users):
         return kept_vectors(self.folder, self.encoder, texts, "encoding histories", longest)
 
 
+class CombinedUsers(Users):
+    """Histories as padded arrays and, for the last targets of each user, as text."""
+
+    def __init__(self, sequence: SequenceUsers, text: TextUsers) -> None:
+        super().__init__(sequence.prepared)
+        self.at_once = sequence.at_once
+        self.sequence = sequence
+        self.text = text
+
+    def examples(self, *parts: Part) -> CombinedDataset:
+        """All users with something to predict; `text_examples` targets of each have a text."""
+        sequences = self.sequence.examples(*parts)
+        owners = pl.Series(np.searchsorted(sequences.histories.offsets, sequences.places, side="right"))
+        last = pl.DataFrame({"user": owners, "place": sequences.places}).group_by("user", maintain_order=True)
+        before = last.tail(self.text.settings.text_examples)["place"].to_numpy()
+        events, _ = self.text.ordered(*parts)
+        with_item = events.filter(self.prepared.item_ids.code("item_id").is_not_null())["row"].to_numpy()
+        first = with_item[
+            self.prepared.histories(*parts).run_starts()
+        ]  # of each event of the merged histories
+        return CombinedDataset(sequences, self.text.vectors_before(first[before], *parts), before)
+
+    def inputs(self, user_rows: Rows, *past: Part) -> CombinedPast:
+        """Both kinds of inputs."""
+        return CombinedPast(self.sequence.inputs(user_rows, *past), self.text.inputs(user_rows, *past))
+
+
 def users_of(
     prepared: Prepared,
     text: TextSettings | None,
@@ -156,6 +203,9 @@ def users_of(
     folder: Path | None,
 ) -> Users:
     """The user side that the settings name; `folder` keeps the vectors of histories as text."""
-    if settings.user_tower == "sequence" or text is None:
-        return SequenceUsers(prepared, settings)
-    return TextUsers(prepared, text, settings, encoder or Encoder.load(settings.encoder, device()), folder)
+    sequence = SequenceUsers(prepared, settings)
+    if not settings.reads_histories or text is None:
+        return sequence
+    encoder = encoder or Encoder.load(settings.encoder, device())
+    reader = TextUsers(prepared, text, settings, encoder, folder)
+    return reader if settings.user_tower == "text" else CombinedUsers(sequence, reader)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 
-from aisle.data.prepared import Prepared
+from aisle.data.prepared import BEFORE, Prepared
 from aisle.data.schema import EVENTS, ITEMS
+from aisle.retriever.model import load
+from aisle.retriever.users import users_of
 
 COLOURS = ("red", "green", "blue", "black", "white", "golden")
 CUT = datetime(2024, 5, 1, tzinfo=UTC)
@@ -99,3 +102,42 @@ def write_prepared(
     facts = {"target_kinds": ["purchase"], "seen_kinds": ["purchase"], "order": "position", **counts}
     (folder / "counts.json").write_text(json.dumps(facts))
     return Prepared(folder)
+
+
+def asking_shop(folder: Path, users: int = 200, seed: int = 0) -> Prepared:
+    """A shop where what comes next is said by the last item and the words of a search together.
+
+    Eight stations stand in a circle; users go from one to the next, and before each purchase they search for
+    "gold" or for "iron", and buy that one of the station's two items. The search is the last thing that
+    they did before validation and test.
+    """
+    rng = np.random.default_rng(seed)
+    metals = ("gold", "iron")
+    items = [
+        {"item_id": f"{at}{metal}", "title": f"{metal} thing of {at}"} for at in range(8) for metal in metals
+    ]
+    parts: dict[str, list[dict[str, object]]] = {"train": [], "validation": [], "test": []}
+    for user in range(users):
+        start, steps = int(rng.integers(8)), int(rng.integers(4, 8))
+        for step in range(steps):
+            metal = metals[int(rng.integers(2))]
+            places = {steps - 1: ("validation", "test"), steps - 2: ("train", "validation")}
+            before, at = places.get(step, ("train", "train"))
+            about = {"user_id": f"u{user:04}"}
+            parts[before].append({**about, "kind": "search", "text": metal, "position": 2 * step})
+            item = f"{(start + step) % 8}{metal}"
+            parts[at].append({**about, "kind": "purchase", "item_id": item, "position": 2 * step + 1})
+    return write_prepared(folder, items, parts)
+
+
+def best_item_rate(prepared: Prepared, model: Path) -> float:
+    """Share of test pairs whose item the main towers score highest of all items, seen ones included."""
+    trained = load(model)
+    truth = prepared.truth("test")
+    users = users_of(prepared, trained.reads, trained.settings, None, model.parent / "vectors")
+    rows = prepared.user_ids.rows(truth["user_id"])
+    with torch.inference_mode():
+        towers = trained.towers["two_tower"]
+        queries = users.vectors(towers, rows, *BEFORE["test"])
+        best = (queries @ towers.item_vectors().T).argmax(1).numpy()
+    return float((prepared.item_ids.values.gather(best) == truth["item_id"]).mean())

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from worlds import circle_shop, signal_shop
+from worlds import best_item_rate, circle_shop, signal_shop
 
 from aisle.data.history import Histories
-from aisle.data.prepared import BEFORE, Prepared
 from aisle.data.settings import TextSettings
 from aisle.retriever.batches import PaddedHistories, SequenceDataset, pad
 from aisle.retriever.inputs import GAP_CODES, RATING_CODES, SECOND, gap_codes, rating_codes, told
-from aisle.retriever.model import build, load
+from aisle.retriever.model import build
 from aisle.retriever.settings import Input, RetrieverSettings
 from aisle.retriever.train import train
 from aisle.retriever.users import SequenceUsers
@@ -127,19 +126,6 @@ def test_the_moment_of_prediction_is_told_only_where_all_users_share_it(tmp_path
     assert by_time.inputs(np.arange(3), "train").waits is not None
 
 
-def hit_rate(prepared: Prepared, model) -> float:
-    """Share of test users whose item has the highest score of all."""
-    trained = load(model)
-    truth = prepared.truth("test")
-    users = SequenceUsers(prepared, trained.settings)
-    rows = prepared.user_ids.rows(truth["user_id"])
-    with torch.inference_mode():
-        towers = trained.towers["two_tower"]
-        queries = users.vectors(towers, rows, *BEFORE["test"])
-        best = (queries @ towers.item_vectors().T).argmax(1).numpy()
-    return (prepared.item_ids.values.gather(best) == truth["item_id"]).mean()
-
-
 @pytest.mark.parametrize("signal", ALL)
 def test_what_decides_the_next_item_is_learned_if_it_is_told(tmp_path, signal):
     shop = signal_shop(tmp_path / "prepare", signal)
@@ -147,5 +133,5 @@ def test_what_decides_the_next_item_is_learned_if_it_is_told(tmp_path, signal):
         out = tmp_path / "-".join(inputs)
         out.mkdir()
         train(shop, TextSettings(), IDS.model_copy(update={"inputs": inputs}), out, seed=0)
-        rate = hit_rate(shop, out / "model")
+        rate = best_item_rate(shop, out / "model")
         assert rate > 0.9 if inputs == ALL else rate < 0.7, f"{inputs}: {rate:.2f}"
