@@ -2,6 +2,7 @@
 
 python benchmarks/tables.py quality runs/beauty
 python benchmarks/tables.py seeds runs/beauty runs/beauty-1 runs/beauty-2
+python benchmarks/tables.py sources runs/beauty runs/games
 python benchmarks/tables.py costs runs/beauty runs/games
 python benchmarks/tables.py verdicts runs/beauty runs/games
 """
@@ -96,6 +97,28 @@ def outcome(pair: dict[str, Any], sign: int) -> str:
 def figures(model: dict[str, Any]) -> str:
     """recall@10 and ndcg@10."""
     return f"{model['recall@10']['value']:.4f} / {model['ndcg@10']['value']:.4f}"
+
+
+@app.command()
+def sources(folders: Folders) -> None:
+    """What validation said of each source and which weight it got, and what the test said."""
+    print("| data | source | weight | ndcg@10 on validation | recall@10 on test | ndcg@10 on test |")
+    print("|---|---|---|---|---|---|")
+    for folder in folders:
+        config = json.loads((folder / "train" / "model" / "config.json").read_text())
+        fused, models = config["weights"]["fused"], report(folder)["models"]
+        weights = dict(zip(config["weights"]["alone"], fused["vectors"], strict=True))
+        weights["co_occurrence"] = fused["co_occurrence"]
+        for name, value in config["weights"]["validation"].items():
+            test = (models[name][measure]["value"] for measure in ("recall@10", "ndcg@10"))
+            cells = [
+                folder.name,
+                name,
+                str(weights.get(name, "")),
+                f"{value:.4f}",
+                *(f"{one:.4f}" for one in test),
+            ]
+            print("| " + " | ".join(cells) + " |")
 
 
 @app.command()
