@@ -3,6 +3,7 @@
 python benchmarks/tables.py quality runs/beauty
 python benchmarks/tables.py seeds runs/beauty runs/beauty-1 runs/beauty-2
 python benchmarks/tables.py sources runs/beauty runs/games
+python benchmarks/tables.py slices runs/mixed
 python benchmarks/tables.py costs runs/beauty runs/games
 python benchmarks/tables.py verdicts runs/beauty runs/games
 """
@@ -119,6 +120,18 @@ def sources(folders: Folders) -> None:
                 *(f"{one:.4f}" for one in test),
             ]
             print("| " + " | ".join(cells) + " |")
+
+
+@app.command()
+def slices(folder: Annotated[Path, typer.Argument(help="a folder that `aisle run --out` wrote")]) -> None:
+    """recall@10 / ndcg@10 on users and items that are new, and on those that are known."""
+    found = report(folder)
+    parts = found["slices"]
+    heads = [f"{name} ({part['users']:,} users, {part['pairs']:,} pairs)" for name, part in parts.items()]
+    print("| model | " + " | ".join(heads) + " |\n|" + "---|" * (len(heads) + 1))
+    ranked = sorted(found["models"], key=lambda name: -found["models"][name]["ndcg@10"]["value"])
+    for name in ranked:
+        print(f"| {name} | " + " | ".join(figures(part["models"][name]) for part in parts.values()) + " |")
 
 
 @app.command()
