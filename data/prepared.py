@@ -91,6 +91,15 @@ class Prepared:
         """Events of the given parts, lazily."""
         return pl.concat([pl.scan_parquet(self.folder / "split" / f"{part}.parquet") for part in parts])
 
+    @property
+    def moment(self) -> int | None:
+        """When all users ask, in microseconds since 1970; None: when the last event that is past happened."""
+        return None
+
+    def reviews(self, *parts: Part) -> pl.LazyFrame:
+        """Events of the given parts whose words describe items."""
+        return self.events(*parts)
+
     def past(self, part: Part) -> pl.LazyFrame:
         """Everything that may be known when `part` is predicted."""
         return self.events(*BEFORE[part])

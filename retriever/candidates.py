@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ RUN = pl.Schema({"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.Strin
 
 
 def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSettings) -> None:
-    """Index the item vectors of the towers in `model`: index.faiss, ids.parquet and index.json in `out`.
+    """Index the weighted vectors of a model's sources: index.faiss, ids.parquet and index.json in `out`.
 
     Raises:
         InputError: the towers were trained on another catalogue.
@@ -44,7 +46,8 @@ class Retriever:
 
     The fused score of an item that never occurred together with any of the user's is that of the vectors and
     the prior, and for all others it is larger. So the best `k` of the index together with all that occurred
-    together hold the best `k` there are: results are exact, for a single user as for all of them.
+    together hold the best `k` there are: results are exact, for a single user as for all of them, up to equal
+    scores and rounding at the last place.
 
     Args:
         prepared: the shop whose users are asked about.
@@ -87,7 +90,16 @@ class Retriever:
 
     def candidates(self, user_rows: Rows, past: tuple[Part, ...], k: int) -> pl.DataFrame:
         """The `k` best unseen items of users after the events of `past`, as `retrieve` writes them."""
-        return self._fused(user_rows, self.sources.ask(user_rows, *past), k)
+        if not len(user_rows):
+            return pl.DataFrame(schema=pl.Schema({**RUN, **dict.fromkeys(self.sources.names, pl.Float64())}))
+        return self._fused(user_rows, self.sources.ask(user_rows, *past), min(k, len(self.index)))
+
+    def asking(self, prepared: Prepared) -> "Retriever":
+        """The same retriever, asked about the users of another shop with this catalogue."""
+        other = copy(self)
+        users = users_of(prepared, self.model.reads, self.model.settings, None, None)
+        other.prepared, other.sources = prepared, replace(self.sources, users=users)
+        return other
 
     def blocks(self, past: tuple[Part, ...], k: int, *, alone: bool) -> Iterator[dict[str, pl.DataFrame]]:
         """Candidates of all users, a block of them at a time, by `FUSED`, and with `alone` by source."""
@@ -197,7 +209,7 @@ def retrieve(
         tables = {FUSED: files.enter_context(TableWriter(out / "candidates.parquet", columns))}
         for name in retriever.sources.names if alone else ():
             tables[name] = files.enter_context(TableWriter(folder / f"{name}.parquet", RUN))
-        for block in retriever.blocks(BEFORE[part], k, alone=alone):
+        for block in retriever.blocks(BEFORE[part], min(k, len(prepared.item_ids)), alone=alone):
             for name, table in tables.items():
                 table.append(block[name])
 
@@ -210,7 +222,7 @@ def fingerprint(model: Path) -> str:
 def sources_of(prepared: Prepared, model: Model, work: Path | None = None) -> Sources:
     """The sources of a model, asked about the users of `prepared`."""
     users = users_of(prepared, model.reads, model.settings, None, work)
-    return Sources(model.towers, model.temperatures, model.similarity, model.co_occurrence, users)
+    return Sources.of(model.towers, model.temperatures, model.similarity, model.co_occurrence, users)
 
 
 def _same_catalogue(prepared: Prepared, trained: pl.Series) -> None:

@@ -80,7 +80,7 @@ class Pairs:
     def _count(self, gap: float, back: float, half_life: float | None) -> sparse.csr_array:
         found = self.histories
         owner = np.repeat(np.arange(len(found)), found.lengths)
-        age = (found.times - found.times.max(initial=0)) / DAY
+        age = (found.times - (found.times.max() if len(found.times) else 0)) / DAY
         fresh = np.ones(len(age)) if half_life is None else np.exp2(age / half_life)
         shape = (self.items, self.items)
         total = _empty(self.items)
@@ -99,7 +99,8 @@ class Pairs:
 class CoOccurrence:
     """Scores of items by the items of a history.
 
-    An item's score is the sum over the history of `decay ** steps back * similarity(history item, item)`,
+    An item's score is the sum over a history's last `REACH` events of
+    `decay ** steps back * similarity(history item, item)`,
 
         similarity(i, j) = pairs(i, j) / (events(i) ** source * events(j) ** target + shrink),
 
@@ -145,7 +146,7 @@ class CoOccurrence:
         return pool, (values / sums[pool.owner]).astype(np.float32)
 
     def save(self, path: Path) -> None:
-        """Write the matrix as safetensors, the settings in its metadata."""
+        """Write the similarities as safetensors."""
         arrays: dict[str, NDArray[Any]] = {
             "data": self.similar.data.astype(np.float32),
             "indices": self.similar.indices.astype(np.int64),

@@ -130,12 +130,13 @@ class Job:
                 "check data.split and counts.json of the prepared shop",
             )
         vectors = None if text is None else text.vectors
-        set_seed(self.seed + place)
+        seed = self.seed_of(place)
+        set_seed(seed)
         towers = build(self.settings, kind, vectors, known, self.encoder.dim if self.encoder else 0)
         if not processes.share((folder / DONE).is_file):
             validation = None if epochs else Validation(self.prepared, self.users)
             lessons = self._lessons(parts)
-            trainer = self._trainer(towers, dataset, validation, epochs, folder, lessons)
+            trainer = self._trainer(towers, dataset, validation, epochs, folder, seed, lessons)
             with meter(f"training ({name})", trainer.args.max_steps) as progress:
                 trainer.add_callback(Watch(progress))
                 trainer.run(folder, self.settings.patience if validation else None)
@@ -159,6 +160,7 @@ class Job:
         validation: Validation | None,
         epochs: float | None,
         folder: Path,
+        seed: int,
         lessons: Lessons | None,
     ) -> TowerTrainer:
         counts = dataset.target_counts(len(towers.items.known))
@@ -167,7 +169,7 @@ class Job:
         round_steps = max(epoch_steps, self.settings.round_steps)
         schedule = self.settings.max_rounds * round_steps
         steps = round(epochs * epoch_steps) if epochs else schedule
-        arguments = self._arguments(folder, steps, round_steps, validate=validation is not None)
+        arguments = self._arguments(folder, steps, round_steps, seed, validate=validation is not None)
         ndcg = validation.ndcg if validation else None
         trainer = TowerTrainer(task, dataset, ndcg, arguments, schedule=schedule, lessons=lessons)
         if validation:
@@ -186,7 +188,13 @@ class Job:
     def _epoch_steps(self, dataset: SequenceDataset | TextDataset) -> int:
         return -(-len(dataset) // self.settings.batch_size)
 
-    def _arguments(self, folder: Path, steps: int, round_steps: int, *, validate: bool) -> TrainingArguments:
+    def seed_of(self, place: int) -> int:
+        """Seed of the towers at a place among all; the first ones have that of the job."""
+        return int(np.random.SeedSequence((self.seed, place)).generate_state(1)[0]) if place else self.seed
+
+    def _arguments(
+        self, folder: Path, steps: int, round_steps: int, seed: int, *, validate: bool
+    ) -> TrainingArguments:
         return TrainingArguments(
             output_dir=str(folder),
             max_steps=steps,
@@ -212,7 +220,7 @@ class Job:
             disable_tqdm=True,
             report_to="none",
             ddp_broadcast_buffers=False,  # the catalogue's text vectors, equal in all processes
-            seed=self.seed,
+            seed=seed,
             bf16=in_bf16(self.settings.precision, device()),
             use_cpu=not torch.cuda.is_available(),
         )

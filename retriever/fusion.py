@@ -36,7 +36,7 @@ class Fusion:
     """Weights of the sources.
 
     Attributes:
-        vectors: one for each source with vectors; that of the main towers is 1.
+        vectors: one for each source with vectors; the search leaves that of the main towers at 1.
         co_occurrence: of log(1 + share / floor).
         floor: share of a user's co-occurrence that counts as little.
         prior: of the items, whoever the user is.
@@ -76,15 +76,17 @@ def choose(
     axes: dict[str, Sequence[Any]] = {f"vectors {place}": VECTORS for place in range(1, len(logits))}
     if shares.any():
         axes |= {"co_occurrence": CO_OCCURRENCE, "floor": FLOOR}
-    axes |= {"popularity": (0.0, *POPULARITY), "new": (0.0, *NEW)}
-    axes |= {"half_life": (None, *HALF_LIVES) if priors.timed else (None,)}
+    lives = (None, *HALF_LIVES) if priors.timed else (None,)
+    recent = [(weight, days) for days in lives for weight in POPULARITY]
+    axes |= {"popularity": ((0.0, None), *recent), "new": (0.0, *NEW)}
 
     def fusion(point: dict[str, Any]) -> Fusion:
+        popularity, half_life = point["popularity"]
         return Fusion(
             vectors=(1.0, *(point[f"vectors {place}"] for place in range(1, len(logits)))),
             co_occurrence=point.get("co_occurrence", 0.0),
             floor=point.get("floor", FLOOR[0]),
-            prior=Prior(point["popularity"], point["half_life"], point["new"]),
+            prior=Prior(popularity, half_life, point["new"]),
         )
 
     def value(point: dict[str, Any]) -> float:

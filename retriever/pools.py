@@ -33,6 +33,13 @@ class Pool:
         keys = np.unique(np.concatenate([user * catalogue + item for user, item in lists]))
         return cls(offsets_of(keys // catalogue, users), keys % catalogue, catalogue)
 
+    @classmethod
+    def stack(cls, pools: Sequence["Pool"]) -> "Pool":
+        """The users of several pools of one catalogue, one pool after the other."""
+        sizes = np.concatenate([pool.sizes for pool in pools])
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return cls(offsets, np.concatenate([pool.items for pool in pools]), pools[0].catalogue)
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -115,9 +122,8 @@ class Judged:
         if not len(self._targets):
             return np.zeros(len(self._ideal))
         of_target = scores[self._targets]
-        ahead = (scores[self._against] >= np.repeat(of_target, self._lengths)) & ~self._relevant[
-            self._against
-        ]
+        behind = scores[self._against] < np.repeat(of_target, self._lengths)
+        ahead = ~behind & ~self._relevant[self._against]  # NaN is behind nothing
         others: Int[NDArray[np.int64], " targets"] = np.add.reduceat(ahead.astype(np.int64), self._starts)
         order = np.lexsort((-of_target, self._users))
         first = np.concatenate([[True], self._users[order][1:] != self._users[order][:-1]])

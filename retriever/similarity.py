@@ -41,9 +41,13 @@ class TextSimilarity:
         return units
 
 
+REACH = 200
+"""Most recent events of a history that count: at a decay of .9 what is further back weighs less than 1e-9."""
+
+
 def recency(histories: Histories, user_rows: Rows, decay: float, items: int) -> sparse.csr_array:
-    """What each item of a history counts: `decay ** events after it`, float32 (users, items)."""
-    chosen = [histories.items_of(int(row)) for row in user_rows]
+    """`decay ** events after it` for each of the last `REACH` items of a history, float32 (users, items)."""
+    chosen = [histories.items_of(int(row))[-REACH:] for row in user_rows]
     lengths = np.array([len(rows) for rows in chosen], np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     steps_back = np.repeat(offsets[1:], lengths) - np.arange(offsets[-1]) - 1

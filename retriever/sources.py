@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -70,6 +69,7 @@ class Sources:
         similarity: of texts; None where it is not a source.
         co_occurrence: similarities of items; None where it is not a source.
         users: how the towers read a shop's users.
+        item_vectors: of the catalogue, by source with vectors, float32 (items, dim).
     """
 
     towers: Mapping[str, TwoTower]
@@ -77,6 +77,23 @@ class Sources:
     similarity: TextSimilarity | None
     co_occurrence: CoOccurrence | None
     users: Users
+    item_vectors: Sequence[Vectors]
+
+    @classmethod
+    def of(
+        cls,
+        towers: Mapping[str, TwoTower],
+        temperatures: Mapping[str, float],
+        similarity: TextSimilarity | None,
+        co_occurrence: CoOccurrence | None,
+        users: Users,
+    ) -> "Sources":
+        """The sources, with the catalogue's vectors computed."""
+        with torch.inference_mode():
+            vectors = [tower.item_vectors().float().cpu().numpy() for tower in towers.values()]
+        if similarity:
+            vectors.append(similarity.vectors)
+        return cls(towers, temperatures, similarity, co_occurrence, users, vectors)
 
     @property
     def divisors(self) -> dict[str, float]:
@@ -87,13 +104,6 @@ class Sources:
     def names(self) -> list[str]:
         """Names of all sources."""
         return [*self.divisors, *([CO_OCCURRENCE] if self.co_occurrence else [])]
-
-    @cached_property
-    def item_vectors(self) -> list[Vectors]:
-        """Vectors of the catalogue, by source with vectors, float32 (items, dim)."""
-        with torch.inference_mode():
-            vectors = [tower.item_vectors().float().cpu().numpy() for tower in self.towers.values()]
-        return [*vectors, *([self.similarity.vectors] if self.similarity else [])]
 
     def ask(self, user_rows: Rows, *past: Part) -> Asked:
         """What the sources know of users after the events of `past`."""
@@ -150,5 +160,5 @@ def nearest(index: ExactIndex, queries: Vectors, k: int, seen: Sequence[Rows]) -
 
 
 def index_of(vectors: Vectors) -> ExactIndex:
-    """An exact index of one source's vectors, wherever there is room."""
-    return ExactIndex(vectors, IndexSettings())
+    """An exact index of one source's vectors, in the processor's memory."""
+    return ExactIndex(vectors, IndexSettings(device="cpu"))

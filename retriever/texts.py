@@ -24,7 +24,7 @@ AT_ONCE = 1 << 18
 
 def item_texts(prepared: Prepared, settings: TextSettings, *past: Part) -> list[str]:
     """Text of each item row; items known only by their reviews are described by those of `past`."""
-    return render_items(prepared.items, settings, prepared.events(*past))
+    return render_items(prepared.items, settings, prepared.reviews(*past))
 
 
 def history_texts(

@@ -16,7 +16,7 @@ from aisle.retriever.model import Model, save
 from aisle.retriever.settings import RetrieverSettings, TowerKind
 from aisle.retriever.similarity import TextSimilarity
 from aisle.retriever.sources import CO_OCCURRENCE, TEXT_SIMILARITY, Sources
-from aisle.retriever.weights import choose_co_occurrence, choose_similarity, choose_weights
+from aisle.retriever.weights import choose_co_occurrence, choose_decay, choose_weights
 
 TWO_TOWER = "two_tower"
 """Name of the main towers."""
@@ -49,9 +49,10 @@ def train(
     decay = None
     if texts is not None:
         vectors = texts.vectors.numpy()
-        decay = processes.share(partial(choose_similarity, prepared, job.users, vectors, seed)).decay
-    sources = _sources(job, searched, decay, co_occurrence, before)
-    weights = processes.share(partial(choose_weights, prepared, sources, seed))
+        decay = processes.share(partial(choose_decay, prepared, job.users, vectors, seed))
+    weights = processes.share(
+        lambda: choose_weights(prepared, _sources(job, searched, decay, co_occurrence, before), seed)
+    )
     final, parts = searched, before
     if settings.refit:
         parts = BEFORE["test"]
@@ -119,4 +120,4 @@ def _sources(
         similar = CoOccurrence.fit(pairs, co_occurrence)
     towers = {name: fit.towers for name, fit in fits.items()}
     temperatures = {name: tower.temperature().item() for name, tower in towers.items()}
-    return Sources(towers, temperatures, similarity, similar, job.users)
+    return Sources.of(towers, temperatures, similarity, similar, job.users)

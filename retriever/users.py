@@ -89,7 +89,8 @@ class SequenceUsers(Users):
             "gaps": self.prepared.timed,
             "recency": self.prepared.split_by_time,
         }
-        return told(self.histories(*parts), [name for name in self.told_of if held[name]])
+        names = [name for name in self.told_of if held[name]]
+        return told(self.histories(*parts), names, self.prepared.moment)
 
     def examples(self, *parts: Part) -> SequenceDataset:
         """All users with something to predict among their most recent events."""

@@ -1,6 +1,6 @@
 """What validation chooses about the sources: settings of co-occurrence, and the weights of all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from aisle.retriever.pools import Judged, Pool
 from aisle.retriever.prior import HALF_LIVES, Prior, PriorTable
 from aisle.retriever.similarity import DECAYS, TextSimilarity
 from aisle.retriever.sources import CO_OCCURRENCE, Asked, Sources, index_of, nearest
-from aisle.retriever.users import Users
+from aisle.retriever.users import AT_ONCE, Users
 from aisle.retriever.validation import Relevant, mean_ndcg, relevant_in_validation
 
 FUSED = "fused"
@@ -88,15 +88,18 @@ def choose_co_occurrence(prepared: Prepared, users: Users, seed: int) -> CoOccur
         def value(point: dict[str, Any]) -> float:
             progress.advance()
             found = CoOccurrence.fit(pairs, CoOccurrenceSettings(**point))
-            pool, shares = found.shares(histories, relevant.users, relevant.seen)
-            return Judged(pool, relevant.items).ndcg(shares)
+            gains = []
+            for some in blocks(relevant):
+                pool, shares = found.shares(histories, some.users, some.seen)
+                gains.append(Judged(pool, some.items).gains(shares))
+            return float(np.concatenate(gains).mean())
 
         return CoOccurrenceSettings(**search(axes(timed=prepared.timed), value, passes=PASSES).point)
 
 
-def choose_similarity(
+def choose_decay(
     prepared: Prepared, users: Users, vectors: Float[NDArray[np.float32], "items text_dim"], seed: int
-) -> TextSimilarity:
+) -> float:
     """The decay with the best ndcg@10 on validation of texts alone."""
     relevant = _some(relevant_in_validation(prepared, users), seed)
     histories = users.histories(*PAST)
@@ -106,24 +109,40 @@ def choose_similarity(
         means = TextSimilarity(vectors, point["decay"]).users(histories, relevant.users)
         return mean_ndcg(torch.from_numpy(means), items, relevant)
 
-    return TextSimilarity(vectors, search({"decay": DECAYS}, value, passes=1).point["decay"])
+    return float(search({"decay": DECAYS}, value, passes=1).point["decay"])
 
 
 def choose_weights(prepared: Prepared, sources: Sources, seed: int) -> Weights:
     """Weights of `sources`, trained on what was before validation, with the best ndcg@10 there."""
     relevant = _some(relevant_in_validation(prepared, sources.users), seed)
     priors = PriorTable(sources.users.histories(*PAST), len(prepared.item_ids), timed=prepared.timed)
-    asked = sources.ask(relevant.users, *PAST)
-    pool = _pool(sources, asked, priors)
+    pools, parts, counted = [], [], []
+    for some in blocks(relevant):
+        asked = sources.ask(some.users, *PAST)
+        pools.append(_pool(sources, asked, priors))
+        parts.append([*sources.logits(asked, pools[-1]), asked.shares_of(pools[-1])])
+        counted.append(Judged(asked.co_occurring, some.items).gains(asked.shares))
+    pool = Pool.stack(pools)
     judged = Judged(pool, relevant.items)
-    logits, shares = sources.logits(asked, pool), asked.shares_of(pool)
+    *logits, shares = (np.concatenate(one) for one in zip(*parts, strict=True))
     alone, validation = {}, {}
     for name, logit in zip(sources.divisors, logits, strict=True):
         alone[name], validation[name] = choose(judged, [logit], np.zeros_like(shares), pool.items, priors)
     if sources.co_occurrence:
-        validation[CO_OCCURRENCE] = Judged(asked.co_occurring, relevant.items).ndcg(asked.shares)
+        validation[CO_OCCURRENCE] = float(np.concatenate(counted).mean())
     fused, validation[FUSED] = choose(judged, logits, shares, pool.items, priors)
+    best = max(validation, key=lambda name: validation[name])
+    if validation[best] > validation[FUSED]:  # one weight after the other is no search of all
+        fused, validation[FUSED] = _of_one(best, alone), validation[best]
     return Weights(fused, alone, validation)
+
+
+def _of_one(name: str, alone: Mapping[str, Fusion]) -> Fusion:
+    """Weights that leave one source alone."""
+    vectors = tuple(float(name == other) for other in alone)
+    if name == CO_OCCURRENCE:
+        return Fusion(vectors, co_occurrence=1.0)
+    return Fusion(vectors, prior=alone[name].prior)
 
 
 def _pool(sources: Sources, asked: Asked, priors: PriorTable) -> Pool:
@@ -143,6 +162,12 @@ def _pool(sources: Sources, asked: Asked, priors: PriorTable) -> Pool:
         popular = np.argsort(-priors.log_events(half_life), kind="stable")[:POPULAR]
         lists.append((np.repeat(np.arange(users), len(popular)), np.tile(popular, users)))
     return Pool.union(lists, users, catalogue).without(asked.seen)[0]
+
+
+def blocks(relevant: Relevant) -> Iterator[Relevant]:
+    """Some users at a time."""
+    for start in range(0, len(relevant.users), AT_ONCE):
+        yield relevant.of(np.arange(start, min(start + AT_ONCE, len(relevant.users))))
 
 
 def _some(relevant: Relevant, seed: int) -> Relevant:

@@ -1,17 +1,16 @@
 """Recommendations from Python: for the shop's users, for visitors of this moment, with items that are new."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Part, Prepared
-from aisle.data.schema import ITEMS
 from aisle.data.settings import TextSettings
-from aisle.data.visitors import Visitors, events_of
+from aisle.data.visitors import Longer, Visitors, events_of, items_of, last_moment, moment_of
 from aisle.index.settings import IndexSettings
 from aisle.stages import Workshop
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 PAST: tuple[Part, ...] = BEFORE["test"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recommender:
     """A run's trained retriever, answering one user or many.
 
@@ -67,7 +66,7 @@ class Recommender:
         """
         return self.retriever.candidates(self.prepared.user_ids.rows(user_ids), PAST, k)
 
-    def for_visitors(self, events: pl.DataFrame, k: int = 10) -> pl.DataFrame:
+    def for_visitors(self, events: pl.DataFrame, k: int = 10, now: datetime | None = None) -> pl.DataFrame:
         """The `k` best unseen items of anybody, after the events that are given; training is not needed.
 
         Args:
@@ -75,6 +74,7 @@ class Recommender:
                 for each user; without `kind` all are of the first target kind. Items that are not in the
                 catalogue are passed over.
             k: items for each user.
+            now: when they ask; None: when the shop's last event before the test part happened.
 
         Returns:
             user_id, rank, item_id, score, and the score of each source.
@@ -82,13 +82,11 @@ class Recommender:
         Raises:
             InputError: the table cannot be read as events.
         """
-        from aisle.retriever.candidates import Retriever
-
         given = events_of(events, self.prepared.target_kinds[0])
-        now = Visitors(self.prepared.folder, given, self._catalogue)
-        found = self.retriever
-        asked = Retriever(now, found.model, found.index, found.settings)
-        return asked.candidates(now.user_ids.rows(now.user_ids.values), PAST, k)
+        moment = self._moment if now is None else moment_of(now)
+        visitors = Visitors(self.prepared.folder, given, self.prepared, moment)
+        asked = self.retriever.asking(visitors)
+        return asked.candidates(visitors.user_ids.rows(visitors.user_ids.values), PAST, k)
 
     def with_items(self, items: pl.DataFrame) -> "Recommender":
         """The same with new items, which are embedded from their texts; nothing is trained.
@@ -105,33 +103,14 @@ class Recommender:
         from aisle.retriever.candidates import Retriever, sources_of
         from aisle.retriever.weights import FUSED
 
-        more = _items_of(items)
+        more = items_of(items)
         model = with_items(self.retriever.model, more["item_id"], render_items(more, self.text))
-        past, catalogue = self.prepared.events(*PAST).collect(), pl.concat([self._catalogue, more])
-        shop = Visitors(self.prepared.folder, past, catalogue)
-        longer = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
+        earlier = self.prepared.more if isinstance(self.prepared, Longer) else more.head(0)
+        shop = Longer(self.prepared.folder, pl.concat([earlier, more]))
+        vectors = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
         settings = self.retriever.settings
-        retriever = Retriever(shop, model, ExactIndex(longer, settings), settings)
-        return Recommender(shop, retriever, self.text)
+        return Recommender(shop, Retriever(shop, model, ExactIndex(vectors, settings), settings), self.text)
 
     @cached_property
-    def _catalogue(self) -> pl.DataFrame:
-        return self.prepared.items
-
-
-def _items_of(found: pl.DataFrame) -> pl.DataFrame:
-    """Canonical items from a table with some of their columns."""
-    unknown = [name for name in found.columns if name not in ITEMS]
-    if "item_id" not in found.columns or unknown:
-        raise InputError(
-            f"columns item_id and any of {', '.join(ITEMS)}",
-            ", ".join(found.columns) or "no column",
-            f"rename or drop {', '.join(unknown)}" if unknown else "add item_id",
-        )
-    absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in ITEMS.items() if name not in found]
-    try:
-        return found.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in ITEMS.items())
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            "items in the canonical form", str(error).splitlines()[0], "see aisle.data.schema for the types"
-        ) from error
+    def _moment(self) -> int | None:
+        return last_moment(self.prepared)

@@ -1,9 +1,11 @@
 """Answers from Python: the same as the night's, for visitors too, and with items that came later."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import aisle
 from aisle import pipeline
@@ -94,6 +96,32 @@ def test_a_new_item_is_found_by_its_text_at_once(shop: "aisle.Recommender") -> N
     assert known == shop.for_users(["u07"], k=20)["item_id"].to_list()
 
 
+def test_nobody_asks(shop: "aisle.Recommender") -> None:
+    assert shop.for_users([]).is_empty()
+    nobody = pl.DataFrame(schema={"user_id": pl.String, "item_id": pl.String})
+    assert shop.for_visitors(nobody).columns == shop.for_users(["u07"]).columns
+
+
+def test_a_visitor_s_answer_is_the_same_in_any_company(shop: "aisle.Recommender") -> None:
+    first = datetime(2023, 11, 15, tzinfo=UTC)
+    alone = pl.DataFrame({"user_id": ["v"], "item_id": ["i1"], "timestamp": [first]})
+    later = pl.DataFrame({"user_id": ["w"], "item_id": ["i5"], "timestamp": [first + timedelta(days=700)]})
+    together = shop.for_visitors(pl.concat([alone, later])).filter(pl.col("user_id") == "v")
+    assert_frame_equal(together, shop.for_visitors(alone), rel_tol=1e-4)
+
+
+def test_more_than_there_are(shop: "aisle.Recommender") -> None:
+    assert len(shop.for_users(["u07"], k=10**10)) == 8 - 3
+
+
+def test_new_items_keep_all_users(shop: "aisle.Recommender") -> None:
+    longer = shop.with_items(pl.DataFrame({"item_id": ["a"], "title": ["mint tea"]}))
+    again = longer.with_items(pl.DataFrame({"item_id": ["b"], "title": ["rusty hammer"]}))
+    assert again.prepared.user_ids.values.equals(shop.prepared.user_ids.values)
+    assert again.prepared.truth("test").equals(shop.prepared.truth("test"))
+    assert {"a", "b"} < set(again.for_users(["u07"], k=20)["item_id"])
+
+
 def test_bad_questions(shop: "aisle.Recommender", tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown id 'nobody'"):
         shop.for_users(["nobody"])
@@ -101,6 +129,10 @@ def test_bad_questions(shop: "aisle.Recommender", tmp_path: Path) -> None:
         shop.for_visitors(pl.DataFrame({"item_id": ["i0"]}))
     with pytest.raises(InputError, match="rename or drop colour"):
         shop.for_visitors(pl.DataFrame({"user_id": ["v"], "item_id": ["i0"], "colour": ["red"]}))
+    with pytest.raises(InputError, match="timestamps as times"):
+        shop.for_visitors(pl.DataFrame({"user_id": ["v"], "item_id": ["i0"], "timestamp": [1_700_000_000]}))
+    with pytest.raises(InputError, match="time zone"):
+        shop.for_visitors(pl.DataFrame({"user_id": ["v"], "item_id": ["i0"]}), now=datetime(2024, 1, 1))
     with pytest.raises(InputError, match="'i0' twice"):
         shop.with_items(pl.DataFrame({"item_id": ["i0"], "title": ["again"]}))
     with pytest.raises(InputError, match="rename or drop name"):

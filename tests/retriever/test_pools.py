@@ -62,3 +62,13 @@ def test_ndcg_of_a_pool_of_everything_is_the_dense_one(seed):
     pool, kept = everything.without(seen)
     found = Judged(pool, relevant).gains(scores.ravel()[kept])
     np.testing.assert_allclose(found, ndcg(scores.copy(), relevant, seen))
+
+
+def test_scores_that_are_no_numbers_are_no_perfect_ranking(pool):
+    assert Judged(pool, [rows(2), rows(3), rows(0)]).ndcg(np.full(4, np.nan, np.float32)) < 1
+
+
+def test_pools_one_after_the_other(pool):
+    both = Pool.stack([pool, pool])
+    assert both.offsets.tolist() == [0, 2, 2, 4, 6, 6, 8]
+    assert both.items.tolist() == [2, 4, 0, 1] * 2
