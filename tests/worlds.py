@@ -104,7 +104,7 @@ def write_prepared(
     return Prepared(folder)
 
 
-def asking_shop(folder: Path, users: int = 200, seed: int = 0) -> Prepared:
+def asking_shop(folder: Path, users: int = 300, seed: int = 0) -> Prepared:
     """A shop where what comes next is said by the last item and the words of a search together.
 
     Eight stations stand in a circle; users go from one to the next, and before each purchase they search for
