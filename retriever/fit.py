@@ -1,7 +1,7 @@
 """Training of one tower pair: early stopping on validation ndcg@10, or anew for a chosen number of epochs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArguments, set_seed
 
 from aisle.data.errors import InputError
 from aisle.data.prepared import Part, Prepared
@@ -24,9 +24,10 @@ from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import build
 from aisle.retriever.rounds import BEST, Curve
 from aisle.retriever.settings import RetrieverSettings, TowerKind
+from aisle.retriever.suspicion import check_texts
 from aisle.retriever.task import Task
 from aisle.retriever.teacher import Lessons, read_teacher
-from aisle.retriever.texts import digest, item_texts, kept_vectors
+from aisle.retriever.texts import digest, item_texts, kept_at, kept_vectors
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.trainer import TowerTrainer, Watch
 from aisle.retriever.users import Users, users_of
@@ -62,13 +63,17 @@ class ItemText:
 
 @dataclass(frozen=True)
 class Job:
-    """One shop, one recipe, one seed; trainings and vectors of texts are kept in `out`."""
+    """One shop, one recipe, one seed; trainings and vectors of texts are kept in `out`.
+
+    `watchers` are asked for by the name of each training, such as "search two_tower".
+    """
 
     prepared: Prepared
     text: TextSettings
     settings: RetrieverSettings
     out: Path
     seed: int
+    watchers: Callable[[str], Sequence[TrainerCallback]] = lambda _: ()
 
     @cached_property
     def encoder(self) -> Encoder | None:
@@ -98,7 +103,7 @@ class Job:
         """Text vectors of the items as described before the end of `parts`; None where no tower wants them.
 
         Raises:
-            InputError: no item has a text.
+            InputError: no item has a text, or all texts are of no use.
         """
         if self.encoder is None or not any(kind != "ids" for kind in self.settings.towers):
             return None
@@ -109,6 +114,8 @@ class Job:
                 f"none of {len(texts)} items has any",
                 'add a catalogue to the data, or set retriever.towers to ["ids"] to learn from events alone',
             )
+        if not kept_at(self.out / "vectors", self.encoder, texts).is_file():
+            check_texts(texts, self.encoder, alone=all(kind == "text" for kind in self.settings.towers))
         vectors = kept_vectors(self.out / "vectors", self.encoder, texts, "encoding items")
         return ItemText(vectors, digest(self.encoder, texts))
 
@@ -123,10 +130,11 @@ class Job:
         with processes.first_alone():  # it encodes texts, the others read the vectors
             dataset = self.users.examples(*parts)
             text = self.item_text(parts) if kind != "ids" else None
-        if not len(dataset) or int(known.sum()) < 2:
+        users = int((histories.lengths > 0).sum())
+        if not len(dataset) or users < 2 or int(known.sum()) < 2:
             raise InputError(
-                "users with events on at least two items to train on",
-                f"{len(dataset)} users, {int(known.sum())} items in {' + '.join(parts)}",
+                "at least two users with events on at least two items to train on",
+                f"{users} users, {int(known.sum())} items in {' + '.join(parts)}",
                 "check data.split and counts.json of the prepared shop",
             )
         vectors = None if text is None else text.vectors
@@ -138,7 +146,8 @@ class Job:
             lessons = self._lessons(parts)
             trainer = self._trainer(towers, dataset, validation, epochs, folder, seed, lessons)
             with meter(f"training ({name})", trainer.args.max_steps) as progress:
-                trainer.add_callback(Watch(progress))
+                for watcher in (Watch(progress), *self.watchers(name)):
+                    trainer.add_callback(watcher)
                 trainer.run(folder, self.settings.patience if validation else None)
             if validation:
                 signs = processes.share(partial(validation.signs, towers.eval(), self.seed))
@@ -224,3 +233,24 @@ class Job:
             bf16=in_bf16(self.settings.precision, device()),
             use_cpu=not torch.cuda.is_available(),
         )
+
+
+def claim(out: Path, settings: RetrieverSettings, text: TextSettings, seed: int) -> None:
+    """Note in `out` whose trainings are kept there: their checkpoints are of use to the same recipe alone.
+
+    Raises:
+        InputError: it is another one's.
+    """
+    recipe = {
+        "retriever": settings.model_dump(mode="json", exclude={"report_to": True, "encoder": {"model"}}),
+        "text": text.model_dump(mode="json"),
+        "seed": seed,
+    }
+    note = out / "recipe.json"
+    if note.is_file() and json.loads(note.read_text()) != recipe:
+        raise InputError(
+            "an empty folder, or trainings of the same settings and seed",
+            f"those of others in {out}",
+            "take another folder, or remove that one",
+        )
+    write_whole(note, json.dumps(recipe, indent=1) + "\n")

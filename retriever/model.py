@@ -132,7 +132,7 @@ def load(folder: Path) -> Model:
             raise
         raise InputError(
             "a folder with a trained model (config.json, towers/, items.parquet)",
-            f"{folder}: {str(error).splitlines()[0]}",
+            f"{folder}: {_said(error)}",
             "run `aisle train`",
         ) from error
 
@@ -181,3 +181,9 @@ def text_vectors(folder: Path, digest: str) -> Float[NDArray[np.float32], "items
     if about["texts"] != digest or not (folder / "text.safetensors").is_file():
         return None
     return load_file(folder / "text.safetensors")["text"].numpy()
+
+
+def _said(error: Exception) -> str:
+    """The first thing that an error says is wrong: torch heads its list of them with a line of its own."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[1] if isinstance(error, RuntimeError) and len(lines) > 1 else (lines or [repr(error)])[0]

@@ -9,7 +9,14 @@ from typing import Any
 
 from safetensors.torch import load_file
 from torch import nn
-from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import SAFE_WEIGHTS_NAME
@@ -21,6 +28,10 @@ BEST = f"eval_{METRIC}"
 
 Curve = list[dict[str, int | float]]
 """Of each round: `epoch`, `loss`, and the validation metric where there is one."""
+
+
+EachRound = Callable[[int, float], None]
+"""Is told the number of a round, from 1 on, and its validation ndcg@10."""
 
 
 class RoundsTrainer(Trainer):
@@ -105,6 +116,23 @@ class RoundsTrainer(Trainer):
             row = rounds.setdefault(int(entry["step"]), {"epoch": round(entry["epoch"], 2)})
             row.update({name: entry[key] for name, key in names if key in entry})
         return [row for row in rounds.values() if len(row) > 1]
+
+
+class Rounds(TrainerCallback):
+    """Tells the validation of each round, also of those before a kill."""
+
+    def __init__(self, each_round: EachRound) -> None:
+        self.each_round = each_round
+        self.told = 0
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Tell what has not been told."""
+        found = [entry[BEST] for entry in state.log_history if BEST in entry]
+        for value in found[self.told :]:
+            self.told += 1
+            self.each_round(self.told, value)
 
 
 def checkpoints(folder: Path) -> list[Path]:

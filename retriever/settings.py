@@ -10,6 +10,9 @@ from aisle.retriever.finetune.settings import FinetuneSettings
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
+Reporter = Literal["tensorboard", "wandb"]
+"""Where the curves of a training can be watched."""
+
 Precision = Literal["auto", "fp32", "bf16"]
 """Arithmetic of a model; auto: bf16 where the processor has instructions for it, else fp32."""
 
@@ -225,6 +228,10 @@ class RetrieverSettings(BaseModel):
     max_rounds: int = Field(default=12, ge=1, description="rounds at most; each ends with a validation")
     patience: int = Field(
         default=5, ge=1, description="rounds without a better validation ndcg@10 before stopping"
+    )
+    report_to: tuple[Reporter, ...] = Field(
+        default=(),
+        description="where training curves go while it runs: tensorboard (event files in OUT/logs), wandb",
     )
     refit: bool = Field(
         default=True,

@@ -60,6 +60,11 @@ def digest(encoder: Encoder, texts: list[str], longest: int | None = None) -> st
     return found.hexdigest()
 
 
+def kept_at(folder: Path, encoder: Encoder, texts: list[str], longest: int | None = None) -> Path:
+    """Where :func:`kept_vectors` keeps the vectors of `texts`."""
+    return folder / f"{digest(encoder, texts, longest)[:16]}.safetensors"
+
+
 def kept_vectors(
     folder: Path | None,
     encoder: Encoder,
@@ -77,7 +82,7 @@ def kept_vectors(
     """
     if folder is None:
         return torch.from_numpy(encoder.encode(texts, what, longest))
-    path = folder / f"{digest(encoder, texts, longest)[:16]}.safetensors"
+    path = kept_at(folder, encoder, texts, longest)
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")

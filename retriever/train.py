@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,19 +11,33 @@ from aisle.data.settings import TextSettings
 from aisle.retriever import processes
 from aisle.retriever.arithmetic import keep_freed_memory
 from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings, Pairs
-from aisle.retriever.fit import Fit, Job
+from aisle.retriever.fit import Fit, Job, claim
 from aisle.retriever.model import Model, save
+from aisle.retriever.reporting import reporters
+from aisle.retriever.rounds import EachRound, Rounds
 from aisle.retriever.settings import RetrieverSettings, TowerKind
 from aisle.retriever.similarity import TextSimilarity
 from aisle.retriever.sources import CO_OCCURRENCE, TEXT_SIMILARITY, Sources
-from aisle.retriever.weights import choose_co_occurrence, choose_decay, choose_weights
+from aisle.retriever.weights import (
+    FUSED,
+    Weights,
+    choose_co_occurrence,
+    choose_decay,
+    choose_weights,
+)
 
 TWO_TOWER = "two_tower"
 """Name of the main towers."""
 
 
 def train(
-    prepared: Prepared, text: TextSettings, settings: RetrieverSettings, out: Path, *, seed: int
+    prepared: Prepared,
+    text: TextSettings,
+    settings: RetrieverSettings,
+    out: Path,
+    *,
+    seed: int,
+    logs: Path | None = None,
 ) -> None:
     """Train the sources and write `out/model/` and `out/curve.jsonl`.
 
@@ -34,35 +48,37 @@ def train(
     validation, the towers for as many epochs. Continues from the checkpoints that a killed run left in
     `out`. Equal seeds give equal models.
 
+    Args:
+        prepared: the shop.
+        text: templates.
+        settings: the recipe.
+        out: existing folder.
+        seed: of everything random.
+        logs: for what `settings.report_to` writes; `out/logs` unless told.
+
     Raises:
-        InputError: nothing to train on, or the loss is no longer finite.
+        InputError: nothing to train on, the loss is no longer finite, or `out` holds trainings of another
+            recipe.
     """
-    keep_freed_memory()
-    job = Job(prepared, text, settings, out, seed)
-    kinds = tower_names(settings.towers)
-    searched = {name: job.search(name, kind, at) for at, (name, kind) in enumerate(kinds.items())}
-    co_occurrence = None
-    if settings.co_occurrence:
-        co_occurrence = processes.share(partial(choose_co_occurrence, prepared, job.users, seed))
-    before = BEFORE["validation"]
-    texts = job.item_text(before) if settings.text_similarity else None
-    decay = None
-    if texts is not None:
-        vectors = texts.vectors.numpy()
-        decay = processes.share(partial(choose_decay, prepared, job.users, vectors, seed))
-    weights = processes.share(
-        lambda: choose_weights(prepared, _sources(job, searched, decay, co_occurrence, before), seed)
+    job = Job(
+        prepared, text, settings, out, seed, partial(reporters, settings.report_to, logs or out / "logs")
     )
-    final, parts = searched, before
+    searched = _search(job)
+    weights = searched.weights
+    kinds = tower_names(settings.towers)
+    final, parts = searched.fits, BEFORE["validation"]
     if settings.refit:
         parts = BEFORE["test"]
         final = {
-            name: job.refit(name, kind, at, searched[name].epochs)
+            name: job.refit(name, kind, at, searched.fits[name].epochs)
             for at, (name, kind) in enumerate(kinds.items())
         }
     if not processes.is_first():
         return
-    item_text, sources = job.item_text(parts), _sources(job, final, decay, co_occurrence, parts)
+    item_text, sources = (
+        job.item_text(parts),
+        _sources(job, final, searched.decay, searched.co_occurrence, parts),
+    )
     model = Model(
         kinds=kinds,
         towers=sources.towers,
@@ -77,18 +93,50 @@ def train(
         text=None if item_text is None else item_text.vectors,
         about={
             "seed": seed,
-            "epochs": {name: fit.epochs for name, fit in searched.items()},
+            "epochs": {name: fit.epochs for name, fit in searched.fits.items()},
             "refit": settings.refit,
-            TEXT_SIMILARITY: decay,
-            CO_OCCURRENCE: co_occurrence and asdict(co_occurrence),
+            TEXT_SIMILARITY: searched.decay,
+            CO_OCCURRENCE: searched.co_occurrence and asdict(searched.co_occurrence),
             "texts": None if item_text is None else item_text.digest,
         },
     )
-    rows = [{"tower": name, "phase": "search", **row} for name, fit in searched.items() for row in fit.curve]
+    rows = [
+        {"tower": name, "phase": "search", **row} for name, fit in searched.fits.items() for row in fit.curve
+    ]
     if settings.refit:
         rows += [{"tower": name, "phase": "refit", **row} for name, fit in final.items() for row in fit.curve]
     (out / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     save(model, out / "model")
+
+
+def validate(
+    prepared: Prepared,
+    text: TextSettings,
+    settings: RetrieverSettings,
+    out: Path,
+    *,
+    seed: int,
+    each_round: EachRound,
+) -> float:
+    """ndcg@10 on validation of all sources together, as :func:`train` has it before the refit.
+
+    The test part is not read.
+
+    Args:
+        prepared: the shop.
+        text: templates.
+        settings: the recipe.
+        out: existing folder, for checkpoints and vectors.
+        seed: of everything random.
+        each_round: told the number of each round of the main towers, from 1 on, and their ndcg@10; an error
+            ends the training.
+
+    Raises:
+        InputError: as :func:`train`.
+    """
+    main = f"search {TWO_TOWER}"
+    job = Job(prepared, text, settings, out, seed, lambda name: [Rounds(each_round)] if name == main else [])
+    return _search(job).weights.validation[FUSED]
 
 
 def tower_names(kinds: tuple[TowerKind, ...]) -> dict[str, TowerKind]:
@@ -102,6 +150,45 @@ def tower_names(kinds: tuple[TowerKind, ...]) -> dict[str, TowerKind]:
         same = kinds[1:at].count(kind)
         names[f"{TWO_TOWER}_{kind}" + (f"_{same + 1}" if same else "")] = kind
     return names
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """All that validation decides.
+
+    Attributes:
+        fits: the best round of each tower, by name.
+        decay: of the similarity of texts; None where it is not a source.
+        co_occurrence: settings; None where it is not a source.
+        weights: of all sources.
+    """
+
+    fits: dict[str, Fit]
+    decay: float | None
+    co_occurrence: CoOccurrenceSettings | None
+    weights: Weights
+
+
+def _search(job: Job) -> _Searched:
+    """Train on train, and decide on validation."""
+    keep_freed_memory()
+    if processes.is_first():
+        claim(job.out, job.settings, job.text, job.seed)
+    kinds = tower_names(job.settings.towers)
+    fits = {name: job.search(name, kind, at) for at, (name, kind) in enumerate(kinds.items())}
+    shop, before = (job.prepared, job.users), BEFORE["validation"]
+    co_occurrence = None
+    if job.settings.co_occurrence:
+        co_occurrence = processes.share(partial(choose_co_occurrence, *shop, job.seed))
+    with processes.first_alone():
+        texts = job.item_text(before) if job.settings.text_similarity else None
+    decay = None
+    if texts is not None:
+        decay = processes.share(partial(choose_decay, *shop, texts.vectors.numpy(), job.seed))
+    weights = processes.share(
+        lambda: choose_weights(job.prepared, _sources(job, fits, decay, co_occurrence, before), job.seed)
+    )
+    return _Searched(fits, decay, co_occurrence, weights)
 
 
 def _sources(

@@ -72,6 +72,10 @@ class TowerTrainer(RoundsTrainer):
         return EpochSampler(self.args.train_batch_size * processes.count(), self.lengths, self.args.seed)
 
 
+class DivergedError(InputError):
+    """The loss of a training is NaN or infinite: its recipe does not work."""
+
+
 class Watch(TrainerCallback):
     """Moves the progress bar, and stops a training whose loss is no longer finite.
 
@@ -105,11 +109,11 @@ class Watch(TrainerCallback):
         """Check the loss.
 
         Raises:
-            InputError: the loss is NaN or infinite.
+            DivergedError: the loss is NaN or infinite.
         """
         loss = (logs or {}).get("loss", 0.0)
         if not np.isfinite(loss):
-            raise InputError(
+            raise DivergedError(
                 "a finite training loss",
                 f"{loss} in step {state.global_step}",
                 "lower {} or raise {}".format(*self.settings),

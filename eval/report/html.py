@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from aisle.eval.metrics.measure import parse
 from aisle.eval.report.background import background, counts, epochs
+from aisle.eval.report.learning import learning_plots
 from aisle.eval.report.plots import OTHER, OURS, PUBLISHED, RIVAL, Dot, Line, dots, lines
 from aisle.eval.report.published import published
 from aisle.eval.report.schema import Comparison, Report
@@ -25,7 +26,7 @@ def html(report: Report) -> str:
     """
     pages = Environment(loader=FunctionLoader(_file), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"exact": repr, "short": _short, "signed": "{:+.4f}".format}
-    learning = _learning(report)
+    learning = learning_plots(report)
     return pages.get_template("report.html.jinja").render(
         css=Markup(_file("report.css")),
         title=_title(report.protocol),
@@ -192,35 +193,3 @@ def _curves(report: Report) -> list[dict[str, Any]]:
         svg = lines(series, name=f"{metric} by cut-off", axis="k", log=True, from_zero=metric != "novelty")
         curves.append({"metric": metric, "measures": measures, "svg": Markup(svg)})
     return curves
-
-
-def _learning(report: Report) -> list[dict[str, Any]]:
-    """One plot a number of the learning curve, by epoch; one line a phase."""
-    rows = report.learning_curve
-    names = dict.fromkeys(
-        key for row in rows for key, value in row.items() if isinstance(value, float) and key != "epoch"
-    )
-    plots = []
-    for name in names:
-        phases = dict.fromkeys(
-            str(row.get("phase", name)) for row in rows if isinstance(row.get(name), float)
-        )
-        series: list[Line] = []
-        key: list[tuple[str, str]] = []
-        for at, phase in enumerate(reversed(phases)):
-            here = [
-                row
-                for row in rows
-                if str(row.get("phase", name)) == phase and isinstance(row.get(name), float)
-            ]
-            x = [_number(row.get("epoch", place)) for place, row in enumerate(here, 1)]
-            role = "ours" if at == len(phases) - 1 else "rival"
-            series.append(Line(phase, x, [_number(row[name]) for row in here], [], [], COLOURS[role]))
-            key.insert(0, (role, phase))
-        svg = lines(series, name=f"{name} by epoch", axis="epoch", from_zero=False)
-        plots.append({"name": name, "key": key if len(key) > 1 else [], "svg": Markup(svg)})
-    return plots
-
-
-def _number(value: JsonValue) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -75,6 +75,7 @@ class Line(NamedTuple):
     low: Sequence[float]
     high: Sequence[float]
     colour: str
+    dashed: bool = False
 
 
 def dots(rows: Sequence[Dot], *, name: str, axis: str, zero: bool = False) -> str:
@@ -130,6 +131,7 @@ def lines(series: Sequence[Line], *, name: str, axis: str, log: bool = False, fr
                 line.y,
                 color=line.colour,
                 linewidth=2.2 if strong else 1.1,
+                linestyle="--" if line.dashed else "-",
                 marker="o",
                 markersize=4.5 if strong else 2.5,
                 gid=f"line-{at}",

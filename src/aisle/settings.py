@@ -19,6 +19,7 @@ from aisle.eval.baselines.settings import BaselineSettings
 from aisle.eval.settings import EvaluateSettings
 from aisle.index.settings import IndexSettings
 from aisle.retriever.settings import RetrieverSettings
+from aisle.space import TuneSettings
 
 FILE = "aisle.toml"
 """Read from the current folder when no other file is named."""
@@ -51,6 +52,7 @@ class Settings(BaseModel):
     index: IndexSettings = IndexSettings()
     candidates: CandidatesSettings = CandidatesSettings()
     evaluate: EvaluationSettings = EvaluationSettings()
+    tune: TuneSettings = TuneSettings()
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,18 @@ def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Se
     for override in overrides:
         _put(given, *_split(override))
     return _validated(given, overrides)
+
+
+def with_values(settings: Settings, values: Mapping[str, object]) -> Settings:
+    """The same settings with some changed, by dotted key.
+
+    Raises:
+        InputError: a key is unknown, or a value is not of its type.
+    """
+    given = json.loads(settings.model_dump_json())
+    for key, value in values.items():
+        _put(given, key, value)
+    return _validated(given, ())
 
 
 def _read(path: Path) -> dict[str, Any]:

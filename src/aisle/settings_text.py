@@ -6,7 +6,7 @@ from datetime import date, time
 from textwrap import wrap
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from aisle.settings import Key, Settings, keys
 
@@ -56,6 +56,8 @@ def _value(value: object) -> str:
         return value.isoformat()
     if isinstance(value, bool | int | float):
         return json.dumps(value)
+    if isinstance(value, BaseModel):
+        value = value.model_dump(exclude_defaults=True)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(name)} = {_value(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, Sequence):
@@ -88,7 +90,13 @@ def _words(schema: Mapping[str, Any]) -> str:
         return f"one of {', '.join(map(str, schema['enum']))}"
     if schema.get("type") == "array":
         return f"list of {_words(schema['items'])}" if "items" in schema else "list"
-    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+    names = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+        "object": "table",
+    }
     formats = {"date-time": "date and time", "path": "path"}
     kind = formats.get(schema.get("format", ""), names.get(schema.get("type", ""), "any"))
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

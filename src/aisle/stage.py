@@ -17,11 +17,13 @@ class Folders:
         out: holds what a killed try of the same fingerprint left; at the end, all in it is the result.
         work: for scratch files, kept between tries, removed when the stage is done.
         inputs: the folders of the stages it reads, by name.
+        logs: for those who watch; not part of the result.
     """
 
     out: Path
     work: Path
     inputs: Mapping[str, Path]
+    logs: Path
 
     def keep(self, *names: str) -> None:
         """Move files or folders from the scratch folder into the result."""
@@ -42,6 +44,7 @@ class Stage:
         settings: what bears on the result, as JSON can hold it.
         seed: of everything random in it.
         components: folders of aisle's source that it uses.
+        quotes: whether the result says how the stages it reads were made: their settings and seeds.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Stage:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     components: tuple[str, ...] = ()
+    quotes: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Workshop:
             InputError: an input is not there or damaged, or the stage's place is taken by something else.
         """
         self._recover(stage.name)
-        inputs = {name: self.input(name).digest for name in stage.reads} | dict(stage.sources)
+        inputs = {name: _read(self.input(name), stage) for name in stage.reads} | dict(stage.sources)
         fingerprint = _fingerprint(stage, inputs)
         folder = self.out / stage.name
         partial = self._partial / f"{stage.name}-{fingerprint[:12]}"
@@ -156,7 +156,8 @@ class Workshop:
             folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         memory.reset_peak()
-        stage.run(Folders(partial, scratch, {name: self.out / name for name in stage.reads}))
+        inputs_of = {name: self.out / name for name in stage.reads}
+        stage.run(Folders(partial, scratch, inputs_of, self.out / "logs" / partial.name))
         seconds, peak = time.monotonic() - started, memory.peak()
         sync_tree(partial)
         manifest = Manifest(
@@ -270,6 +271,14 @@ def _manifest_digest(folder: Path) -> str:
     """SHA-256 of a folder's manifest, readable or not; "" where there is none."""
     path = folder / "manifest.json"
     return file_sha256(path) if path.is_file() else ""
+
+
+def _read(manifest: Manifest, stage: Stage) -> str:
+    """Digest of what a stage takes from an earlier one: its files and, to be quoted, how they were made."""
+    if not stage.quotes:
+        return manifest.digest
+    made = dumps(manifest.settings, sort_keys=True)
+    return digest_of({"files": manifest.digest, "settings": made, "seed": manifest.seed})
 
 
 def _fingerprint(stage: Stage, inputs: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from aisle.data.detect import MAPPING_NAME, detect
 from aisle.data.errors import InputError
 from aisle.provenance import files_digest
 from aisle.retriever.processes import together
+from aisle.retriever.reporting import check_reporters
 from aisle.settings import Settings
 from aisle.stage import Folders, Stage
 
@@ -120,32 +121,43 @@ def train_stage(settings: Settings) -> Stage:
     """Train the two towers.
 
     Raises:
-        InputError: there is no such encoder, or no such file of a teacher.
+        InputError: there is no such encoder, no such file of a teacher, or no package for a `report_to`.
     """
+    check_reporters(settings.retriever.report_to)
 
     def work(folders: Folders) -> None:
-        together(_train, folders.inputs["prepare"], folders.work, _with_language_model(settings, folders))
+        used = _with_language_model(settings, folders)
+        together(_train, folders.inputs["prepare"], folders.work, folders.logs, used)
         folders.keep("model", "curve.jsonl")
 
-    retriever = settings.retriever
-    enabled = [name for name in ("finetune", "pretrain") if getattr(retriever, name).enabled]
-    made = enabled[:1] if retriever.reads_text else []
+    retriever, made = settings.retriever, language_model_stages(settings)
     return Stage(
         "train",
         work,
         reads=("prepare", *made),
         sources=(_encoder(settings) if retriever.reads_text and not made else {}) | _teacher(settings),
-        settings={"text": _plain(settings.data.text), "retriever": _plain(settings.retriever)},
+        settings={
+            "text": _plain(settings.data.text),
+            "retriever": _plain(settings.retriever, exclude={"report_to"}),
+        },
         seed=settings.seed,
         components=("data", "retriever"),
     )
 
 
-def _train(prepare: Path, out: Path, settings: Settings) -> None:
+def language_model_stages(settings: Settings) -> tuple[str, ...]:
+    """Name of the stage that makes the language model of the towers; empty where none does."""
+    retriever = settings.retriever
+    enabled = [name for name in ("finetune", "pretrain") if getattr(retriever, name).enabled]
+    return tuple(enabled[:1]) if retriever.reads_text else ()
+
+
+def _train(prepare: Path, out: Path, logs: Path, settings: Settings) -> None:
     from aisle.data.prepared import Prepared
     from aisle.retriever.train import train
 
-    train(Prepared(prepare), settings.data.text, settings.retriever, out, seed=settings.seed)
+    prepared = Prepared(prepare)
+    train(prepared, settings.data.text, settings.retriever, out, seed=settings.seed, logs=logs)
 
 
 def index_stage(settings: Settings) -> Stage:
@@ -209,19 +221,19 @@ def evaluate_stage(settings: Settings) -> Stage:
 
         evaluate_candidates(folders, settings)
 
+    untouched = "encoder" in settings.evaluate.baselines.names
     return Stage(
         "evaluate",
         work,
         reads=("prepare", "train", "index", "candidates"),
-        sources=_encoder(settings) if "encoder" in settings.evaluate.baselines.names else {},
+        sources=_encoder(settings) if untouched else {},
         settings={
-            "text": _plain(settings.data.text),
-            "encoder": _plain(settings.retriever.encoder),
             "evaluate": _plain(settings.evaluate),
-            "candidates": _plain(settings.candidates),
+            "encoder": _plain(settings.retriever.encoder) if untouched else None,
         },
         seed=settings.seed,
         components=("data", "retriever", "index", "eval"),
+        quotes=True,
     )
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from aisle.data.errors import InputError
 from aisle.eval.report import Report, table, write_report
 from aisle.eval.report.html import html
+from aisle.eval.report.learning import learning_plots
 from aisle.eval.report.published import PUBLISHED, published
 from aisle.eval.report.schema import Comparison, Estimate, Method, RunCounts, Slice
 from aisle.eval.report.verdict import evidence, verdict
@@ -318,3 +319,19 @@ def test_a_real_browser_shows_it_without_overflow_or_complaint(tmp_path, width):
     assert title is not None, shown.stdout[:500]
     assert int(title[1]) <= int(title[2]) == width
     assert "CONSOLE" not in shown.stderr
+
+
+def test_several_towers_have_a_colour_each_and_dashes_for_the_refit():
+    rows = [
+        {"tower": tower, "phase": phase, "epoch": epoch, "loss": 7.0 - epoch - place}
+        for place, tower in enumerate(("text+ids", "ids", "text"))
+        for phase in ("search", "refit")
+        for epoch in (1, 2)
+    ]
+    (plot,) = learning_plots(made().model_copy(update={"learning_curve": rows}))
+    assert plot["key"] == [("ours", "text+ids"), ("rival", "ids"), ("other", "text")]
+    for tower in ("text+ids", "ids", "text"):
+        for phase in ("search", "refit"):
+            assert f"<title>{tower} {phase}</title>" in plot["svg"]
+    assert plot["svg"].count("stroke-dasharray") == 3
+    assert "dashed: refit" in plot["svg"]

@@ -70,6 +70,7 @@ def test_every_verb_has_help_within_80_columns() -> None:
         "train",
         "index",
         "candidates",
+        "tune",
         "evaluate",
         "compare",
         "shop",

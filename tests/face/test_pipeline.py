@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -157,6 +158,12 @@ def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
     assert candidates.join(bought, on=["user_id", "item_id"]).is_empty()
 
 
+def stated(used: Settings) -> dict[str, Any]:
+    """The settings that bear on any stage."""
+    idle = {"data": {"mapping"}, "retriever": {"report_to"}, "tune": True}
+    return used.model_dump(mode="json", exclude=idle)
+
+
 def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
     report = Report.read(out / "evaluate")
     assert set(report.models) == {
@@ -175,7 +182,7 @@ def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
     assert report.counts["catalogue"] == 12
     assert report.protocol["dataset"] == "shop"
     assert report.protocol["part"] == "test"
-    assert report.settings["run"] == settings().model_dump(mode="json", exclude={"data": {"mapping"}})
+    assert report.settings["run"] == stated(settings())
     assert report.versions["torch"].startswith("2.")
 
 
@@ -255,7 +262,7 @@ def test_a_killed_evaluation_keeps_its_finished_runs(out: Path, tmp_path: Path) 
     odd = users.select("user_id", rank=pl.lit(1, pl.Int64), item_id=pl.lit("i0"), score=pl.lit(1.0))
     Runs(tmp_path / "runs", users).keep("popularity", odd, {"kept": True}, 12345.0)
     (tmp_path / "runs" / "bm25.parquet").write_bytes(b"half")
-    report = evaluate_candidates(Folders(tmp_path, tmp_path, inputs), settings())
+    report = evaluate_candidates(Folders(tmp_path, tmp_path, inputs, tmp_path), settings())
     assert report.timings["popularity"] == 12345.0
     assert report.settings["baselines"]["popularity"] == {"kept": True}
     assert pl.read_parquet(tmp_path / "runs" / "popularity.parquet")["item_id"].unique().to_list() == ["i0"]
@@ -266,8 +273,8 @@ def test_the_report_says_what_the_stages_were_made_with(out: Path, tmp_path: Pat
     """Another call's settings for cleaning, training and candidates have no part in an evaluation."""
     inputs = {name: whole_folder(out, name) for name in ("prepare", "train", "index", "candidates")}
     later = ("data.clean.min_user_events=3", "retriever.dim=32", "candidates.k=7", "seed=5")
-    report = evaluate_candidates(Folders(tmp_path, tmp_path, inputs), settings(*later))
-    assert report.settings["run"] == settings().model_dump(mode="json", exclude={"data": {"mapping"}})
+    report = evaluate_candidates(Folders(tmp_path, tmp_path, inputs, tmp_path), settings(*later))
+    assert report.settings["run"] == stated(settings())
     assert report.protocol == Report.read(out / "evaluate").protocol
     assert {counts.longest for counts in report.runs.values()} == {5}
 
@@ -280,7 +287,7 @@ def test_who_and_what_the_past_does_not_name_is_reported_apart(out: Path, tmp_pa
         events = pl.read_parquet(late.folder / "split" / f"{part}.parquet")
         kept = events.filter((pl.col("user_id") != user) & pl.col("item_id").ne_missing(item))
         kept.write_parquet(late.folder / "split" / f"{part}.parquet")
-    folders = Folders(tmp_path, tmp_path, inputs | {"prepare": late.folder})
+    folders = Folders(tmp_path, tmp_path, inputs | {"prepare": late.folder}, tmp_path)
     report = evaluate_candidates(folders, settings("evaluate.baselines.names=['popularity']"))
     truth, past = late.truth("test"), late.past("test").collect()
     new = {

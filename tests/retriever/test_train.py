@@ -211,6 +211,36 @@ def test_nothing_to_train_on(tmp_path):
         train(shop, TEXT, SMALL, tmp_path, seed=0)
 
 
+def test_a_single_user(tmp_path):
+    items = [{"item_id": name, "title": f"{name} lipstick"} for name in ("red", "green", "blue")]
+    events = [
+        {"user_id": "u", "item_id": item["item_id"], "kind": "purchase", "position": step}
+        for step, item in enumerate(items)
+    ]
+    shop = write_prepared(
+        tmp_path / "p", items, {"train": events[:2], "validation": events[2:], "test": events[2:]}
+    )
+    with pytest.raises(InputError, match="1 users, 2 items in train"):
+        train(shop, TEXT, SMALL, tmp_path, seed=0)
+
+
+def test_towers_of_another_architecture(sequence, tmp_path):
+    shutil.copytree(sequence / "model", tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["settings"]["dim"] = 64
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="size mismatch") as error:
+        load(tmp_path)
+    assert "aisle train" in error.value.fix
+
+
+def test_checkpoints_of_another_recipe_are_refused(shop, sequence):
+    wider = SMALL.model_copy(update={"dim": 64})
+    for settings, seed in ((wider, 0), (SMALL, 1)):
+        with pytest.raises(InputError, match="same settings and seed"):
+            train(shop, TEXT, settings, sequence, seed=seed)
+
+
 def test_a_loss_that_is_not_finite(shop, tmp_path):
     settings = SMALL.model_copy(update={"learning_rate": 1e30, "similarity": "dot", "warmup_steps": 0})
     with pytest.raises(InputError, match=r"lower retriever\.learning_rate"):

@@ -50,6 +50,7 @@ def settings_of(
 
     keys = {
         "seed": "seed",
+        "trials": "tune.trials",
         "split": "data.split.strategy",
         "mapping": "data.mapping",
         "encoder": "retriever.encoder.model",
