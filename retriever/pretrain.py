@@ -1,7 +1,6 @@
 """Pre-training of a language model on a shop's own text: masked words, or the next token."""
 
 import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from aisle.data.progress import meter
 from aisle.retriever import processes
 from aisle.retriever.arithmetic import device, in_bf16, keep_freed_memory
 from aisle.retriever.corpus import held_out
+from aisle.retriever.encoder import quiet_transformers
 from aisle.retriever.language_model import LanguageModel, new_model, read_language_model
 from aisle.retriever.masking import Examples, Masking, chunks, with_labels
 from aisle.retriever.perplexity import Perplexity
@@ -66,7 +66,7 @@ def pretrain(
     arguments = _arguments(settings, folder, seed)
     trainer = LanguageTrainer(start.model, masking, dataset, perplexity, arguments)
     trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=settings.patience))
-    with meter("pre-training", settings.steps) as progress:
+    with quiet_transformers(), meter("pre-training", settings.steps) as progress:
         trainer.add_callback(Watch(progress))
         trainer.run(folder, settings.patience)
     if processes.is_first():
@@ -89,7 +89,6 @@ class LanguageTrainer(RoundsTrainer):
         arguments: TrainingArguments,
     ) -> None:
         super().__init__(model, dataset, perplexity, arguments)
-        logging.getLogger("transformers.trainer").addFilter(_is_news)
         self.masking = masking
         self.lengths = dataset.lengths
 
@@ -134,10 +133,6 @@ def _arguments(settings: PretrainSettings, folder: Path, seed: int) -> TrainingA
         report_to="none",
         seed=seed,
         bf16=in_bf16(settings.precision, device()),
+        ddp_find_unused_parameters=False,
         use_cpu=not torch.cuda.is_available(),
     )
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a message of the trainer is worth a line: not that tied weights are stored once."""
-    return "missing keys in the checkpoint" not in record.getMessage()
