@@ -90,7 +90,7 @@ def test_lower_case_is_read_and_survives_saving(tmp_path):
     load(tmp_path / "cased").save(tmp_path / "saved")
     for folder in (tmp_path / "cased", tmp_path / "saved"):
         vectors = load(folder).encode(["RED Lipstick", "red lipstick"])
-        np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)  # rows of one batch may differ in rounding
+        np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
     assert np.abs(np.diff(encoder.encode(["RED Lipstick", "red lipstick"]), axis=0)).max() > 1e-3
 
 
