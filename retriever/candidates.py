@@ -16,7 +16,7 @@ from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.tables import TableWriter
 from aisle.index import store
-from aisle.index.exact import ExactIndex
+from aisle.index.exact import NONE, ExactIndex
 from aisle.index.settings import IndexSettings
 from aisle.retriever.locate import sha256_of
 from aisle.retriever.model import Model, load
@@ -142,13 +142,9 @@ class Retriever:
     def _of_vectors(
         self, user_rows: Rows, asked: Asked, name: str, index: ExactIndex, k: int
     ) -> pl.DataFrame:
-        at = list(self.sources.divisors).index(name)
-        vectors = asked.vectors[at]
+        vectors = asked.vectors[list(self.sources.divisors).index(name)]
         queries = np.concatenate([vectors, np.ones_like(vectors[:, :1])], axis=1)
-        user, items = nearest(index, queries, k, asked.seen)
-        pool = Pool.union([(user, items)], len(asked), len(self.prepared.item_ids))
-        prior = self.model.priors[name][pool.items]
-        return self._table(user_rows, pool, self.sources.logits(asked, pool)[at] + prior, k)
+        return run_of(self.prepared, user_rows, *index.search(queries, k, asked.seen))
 
     def _table(
         self,
@@ -212,6 +208,27 @@ def retrieve(
         for block in retriever.blocks(BEFORE[part], min(k, len(prepared.item_ids)), alone=alone):
             for name, table in tables.items():
                 table.append(block[name])
+
+
+def run_of(
+    prepared: Prepared, user_rows: Rows, scores: NDArray[np.float32], rows: NDArray[np.int64]
+) -> pl.DataFrame:
+    """A search's answer as a run.
+
+    Args:
+        prepared: the shop.
+        user_rows: who asked, int64 (users).
+        scores: best first, float32 (users, k).
+        rows: item rows, int64 (users, k); `NONE` where no item was left.
+    """
+    user, place = np.nonzero(rows != NONE)
+    columns = {
+        "user_id": prepared.user_ids.values.gather(user_rows[user]),
+        "rank": place + 1,
+        "item_id": prepared.item_ids.values.gather(rows[user, place]),
+        "score": scores[user, place],
+    }
+    return pl.DataFrame(columns, schema=RUN, strict=False)
 
 
 def fingerprint(model: Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, TrainerCallback, set_seed
 
 from aisle.data.errors import InputError
 from aisle.data.prepared import Part, Prepared
@@ -22,7 +22,7 @@ from aisle.retriever.arithmetic import device, in_bf16
 from aisle.retriever.batches import SequenceDataset, TextDataset
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import build
-from aisle.retriever.rounds import BEST, Curve
+from aisle.retriever.rounds import METRIC, Curve, arguments
 from aisle.retriever.settings import RetrieverSettings, TowerKind
 from aisle.retriever.suspicion import check_texts
 from aisle.retriever.task import Task
@@ -178,9 +178,23 @@ class Job:
         round_steps = max(epoch_steps, self.settings.round_steps)
         schedule = self.settings.max_rounds * round_steps
         steps = round(epochs * epoch_steps) if epochs else schedule
-        arguments = self._arguments(folder, steps, round_steps, seed, validate=validation is not None)
+        asked = arguments(
+            folder,
+            steps=steps,
+            round_steps=round_steps,
+            metric=METRIC if validation else None,
+            bf16=in_bf16(self.settings.precision, device()),
+            seed=seed,
+            per_device_train_batch_size=processes.portion(self.settings.batch_size),
+            learning_rate=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            warmup_steps=self.settings.warmup_steps,
+            lr_scheduler_type="linear",
+            greater_is_better=True,
+            ddp_broadcast_buffers=False,  # the catalogue's text vectors, equal in all processes
+        )
         ndcg = validation.ndcg if validation else None
-        trainer = TowerTrainer(task, dataset, ndcg, arguments, schedule=schedule, lessons=lessons)
+        trainer = TowerTrainer(task, dataset, ndcg, asked, schedule=schedule, lessons=lessons)
         if validation:
             trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=self.settings.patience))
         return trainer
@@ -200,39 +214,6 @@ class Job:
     def seed_of(self, place: int) -> int:
         """Seed of the towers at a place among all; the first ones have that of the job."""
         return int(np.random.SeedSequence((self.seed, place)).generate_state(1)[0]) if place else self.seed
-
-    def _arguments(
-        self, folder: Path, steps: int, round_steps: int, seed: int, *, validate: bool
-    ) -> TrainingArguments:
-        return TrainingArguments(
-            output_dir=str(folder),
-            max_steps=steps,
-            per_device_train_batch_size=processes.portion(self.settings.batch_size),
-            learning_rate=self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
-            warmup_steps=self.settings.warmup_steps,
-            lr_scheduler_type="linear",
-            logging_strategy="steps",
-            logging_steps=round_steps,
-            logging_nan_inf_filter=False,
-            save_strategy="steps",
-            save_steps=round_steps,
-            save_total_limit=2,
-            eval_strategy="steps" if validate else "no",
-            eval_steps=round_steps,
-            load_best_model_at_end=validate,
-            metric_for_best_model=BEST if validate else None,
-            greater_is_better=True,
-            restore_callback_states_from_checkpoint=True,
-            remove_unused_columns=False,
-            dataloader_pin_memory=False,
-            disable_tqdm=True,
-            report_to="none",
-            ddp_broadcast_buffers=False,  # the catalogue's text vectors, equal in all processes
-            seed=seed,
-            bf16=in_bf16(self.settings.precision, device()),
-            use_cpu=not torch.cuda.is_available(),
-        )
 
 
 def claim(out: Path, settings: RetrieverSettings, text: TextSettings, seed: int) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Sampler
@@ -20,7 +19,7 @@ from aisle.retriever.encoder import quiet_transformers
 from aisle.retriever.language_model import LanguageModel, new_model, read_language_model
 from aisle.retriever.masking import Examples, Masking, chunks, with_labels
 from aisle.retriever.perplexity import Perplexity
-from aisle.retriever.rounds import RoundsTrainer
+from aisle.retriever.rounds import RoundsTrainer, arguments
 from aisle.retriever.sampler import EpochSampler
 from aisle.retriever.settings import EncoderSettings, PretrainSettings
 from aisle.retriever.trainer import Watch
@@ -63,8 +62,22 @@ def pretrain(
     masking = start.masking(settings)
     perplexity = Perplexity(evaluation, masking, settings.batch_size, seed)
     folder = out.resolve() / "checkpoints"
-    arguments = _arguments(settings, folder, seed)
-    trainer = LanguageTrainer(start.model, masking, dataset, perplexity, arguments)
+    asked = arguments(
+        folder,
+        steps=settings.steps,
+        round_steps=min(settings.round_steps, settings.steps),
+        metric=LanguageTrainer.metric,
+        bf16=in_bf16(settings.precision, device()),
+        seed=seed,
+        per_device_train_batch_size=processes.portion(settings.batch_size, "retriever.pretrain.batch_size"),
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup_steps,
+        lr_scheduler_type="linear",
+        greater_is_better=False,
+        ddp_find_unused_parameters=False,
+    )
+    trainer = LanguageTrainer(start.model, masking, dataset, perplexity, asked)
     trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=settings.patience))
     with quiet_transformers(), meter("pre-training", settings.steps) as progress:
         trainer.add_callback(Watch(progress))
@@ -103,36 +116,3 @@ class LanguageTrainer(RoundsTrainer):
 
     def _get_train_sampler(self, *_: object) -> Sampler[int]:
         return EpochSampler(self.args.train_batch_size * processes.count(), self.lengths, self.args.seed)
-
-
-def _arguments(settings: PretrainSettings, folder: Path, seed: int) -> TrainingArguments:
-    round_steps = min(settings.round_steps, settings.steps)
-    return TrainingArguments(
-        output_dir=str(folder),
-        max_steps=settings.steps,
-        per_device_train_batch_size=processes.portion(settings.batch_size),
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup_steps=settings.warmup_steps,
-        lr_scheduler_type="linear",
-        logging_strategy="steps",
-        logging_steps=round_steps,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=round_steps,
-        save_total_limit=2,
-        eval_strategy="steps",
-        eval_steps=round_steps,
-        load_best_model_at_end=True,
-        metric_for_best_model=f"eval_{LanguageTrainer.metric}",
-        greater_is_better=False,
-        restore_callback_states_from_checkpoint=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        report_to="none",
-        seed=seed,
-        bf16=in_bf16(settings.precision, device()),
-        ddp_find_unused_parameters=False,
-        use_cpu=not torch.cuda.is_available(),
-    )

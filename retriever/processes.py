@@ -67,7 +67,7 @@ def together(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
 
     Args:
         work: a function of a module, so that it can be named to the others.
-        arguments: of `work`; whatever pickle can hold.
+        arguments: of `work`; torch.distributed carries them to the processes of this job, and none is stored.
         named: of `work`.
     """
     if count() > 1:
@@ -97,8 +97,8 @@ def first_alone() -> Iterator[None]:
         wait()
 
 
-def portion(batch: int) -> int:
-    """Examples of a batch that each process takes.
+def portion(batch: int, setting: str = "retriever.batch_size") -> int:
+    """Examples of a batch that each process takes; `setting` is the name of its size.
 
     Raises:
         InputError: the batch cannot be shared equally.
@@ -106,8 +106,8 @@ def portion(batch: int) -> int:
     if batch % count():
         raise InputError(
             "a batch that the processes can share equally",
-            f"retriever.batch_size = {batch} and {count()} processes",
-            f"set retriever.batch_size to a multiple of {count()}",
+            f"{setting} = {batch} and {count()} processes",
+            f"set {setting} to a multiple of {count()}",
         )
     return batch // count()
 

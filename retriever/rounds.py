@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 from transformers import (
@@ -28,6 +29,45 @@ BEST = f"eval_{METRIC}"
 
 Curve = list[dict[str, int | float]]
 """Of each round: `epoch`, `loss`, and the validation metric where there is one."""
+
+
+def arguments(
+    folder: Path, *, steps: int, round_steps: int, metric: str | None, bf16: bool, seed: int, **own: Any
+) -> TrainingArguments:
+    """What all trainings in rounds ask of transformers' loop.
+
+    Args:
+        folder: of the checkpoints; made absolute.
+        steps: of the whole training.
+        round_steps: of a round.
+        metric: that decides which round is kept; None for a training without validation.
+        bf16: arithmetic.
+        seed: of everything random in the loop.
+        own: what the training at hand adds: batch size, learning rate and its schedule, ...
+    """
+    return TrainingArguments(
+        output_dir=str(folder.resolve()),
+        max_steps=steps,
+        logging_strategy="steps",
+        logging_steps=round_steps,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=round_steps,
+        save_total_limit=2,
+        eval_strategy="steps" if metric else "no",
+        eval_steps=round_steps,
+        load_best_model_at_end=metric is not None,
+        metric_for_best_model=f"eval_{metric}" if metric else None,
+        restore_callback_states_from_checkpoint=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to="none",  # aisle.retriever.reporting adds reporters, with folders of ours
+        seed=seed,
+        bf16=bf16,
+        use_cpu=not torch.cuda.is_available(),
+        **own,
+    )
 
 
 EachRound = Callable[[int, float], None]

@@ -11,10 +11,10 @@ from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
-from aisle.index.exact import NONE, ExactIndex
+from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
 from aisle.retriever.arithmetic import device
-from aisle.retriever.candidates import RUN
+from aisle.retriever.candidates import run_of
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import text_vectors
 from aisle.retriever.settings import EncoderSettings
@@ -67,13 +67,5 @@ def _ranked(
     with meter("searching", len(users)) as progress:
         for start in range(0, len(users), AT_ONCE):
             block: Rows = users[start : start + AT_ONCE]
-            scores, rows = index.search(queries[block], k, histories.seen(block))
-            user, place = np.nonzero(rows != NONE)
-            columns = {
-                "user_id": prepared.user_ids.values.gather(block[user]),
-                "rank": place + 1,
-                "item_id": prepared.item_ids.values.gather(rows[user, place]),
-                "score": scores[user, place],
-            }
-            yield pl.DataFrame(columns, schema=RUN, strict=False)
+            yield run_of(prepared, block, *index.search(queries[block], k, histories.seen(block)))
             progress.advance(len(block))

@@ -25,7 +25,7 @@ from aisle.retriever.finetune.adapters import merged, prepare
 from aisle.retriever.finetune.pairs import Pairs, codes
 from aisle.retriever.finetune.settings import FinetuneSettings
 from aisle.retriever.losses import MASKED
-from aisle.retriever.rounds import BEST, Curve, RoundsTrainer
+from aisle.retriever.rounds import METRIC, Curve, RoundsTrainer, arguments
 from aisle.retriever.settings import Precision
 from aisle.retriever.trainer import Watch
 
@@ -237,11 +237,26 @@ def tune(
         with torch.autocast(device(), torch.bfloat16, enabled=bf16):
             return validation(vectors.encoder)  # type: ignore[misc]
 
+    asked = arguments(
+        folder,
+        steps=settings.max_rounds * settings.round_steps,
+        round_steps=settings.round_steps,
+        metric=METRIC if validation else None,
+        bf16=bf16,
+        seed=seed,
+        per_device_train_batch_size=processes.portion(settings.batch_size, "retriever.finetune.batch_size"),
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup_steps,
+        lr_scheduler_type="constant_with_warmup",
+        greater_is_better=True,
+    )
     trainer = PairTrainer(
         Vectors(encoder),
         TokenPairs(pairs, encoder),
         validated if validation else None,
-        _arguments(settings, folder, seed, bf16=bf16, validate=validation is not None),
+        asked,
         settings.temperature,
     )
     if validation:
@@ -273,37 +288,3 @@ def _untouched(encoder: Encoder, validation: Callable[[Encoder], float], bf16: b
         found = validation(encoder)
     write_whole(path, json.dumps(found))
     return found
-
-
-def _arguments(
-    settings: FinetuneSettings, folder: Path, seed: int, *, bf16: bool, validate: bool
-) -> TrainingArguments:
-    return TrainingArguments(
-        output_dir=str(folder.resolve()),
-        max_steps=settings.max_rounds * settings.round_steps,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup_steps=settings.warmup_steps,
-        lr_scheduler_type="constant_with_warmup",
-        logging_strategy="steps",
-        logging_steps=settings.round_steps,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=settings.round_steps,
-        save_total_limit=2,
-        eval_strategy="steps" if validate else "no",
-        eval_steps=settings.round_steps,
-        load_best_model_at_end=validate,
-        metric_for_best_model=BEST if validate else None,
-        greater_is_better=True,
-        restore_callback_states_from_checkpoint=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        report_to="none",
-        seed=seed,
-        bf16=bf16,
-        use_cpu=not torch.cuda.is_available(),
-    )

@@ -49,6 +49,10 @@ def settings(*more: str) -> Settings:
     return load_settings(None, [*SMALL, *more])
 
 
+SOURCES = ("two_tower", "text_similarity", "co_occurrence")
+MODELS = ("fused", *SOURCES, "popularity", "bm25", "encoder")
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, write_tiny_shop: Callable[[Path], Path]) -> Path:
     return write_tiny_shop(tmp_path_factory.mktemp("data"))
@@ -106,35 +110,10 @@ def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
         "index": {"index.faiss", "ids.parquet", "index.json"},
         "candidates": {
             "candidates.parquet",
-            "sources/two_tower.parquet",
-            "sources/text_similarity.parquet",
-            "sources/co_occurrence.parquet",
+            *(f"sources/{source}.parquet" for source in SOURCES),
         },
         "evaluate": {"report.json", "report.html", "truth.parquet"}
-        | {
-            f"runs/{model}.parquet"
-            for model in (
-                "fused",
-                "two_tower",
-                "text_similarity",
-                "co_occurrence",
-                "popularity",
-                "bm25",
-                "encoder",
-            )
-        }
-        | {
-            f"runs/{model}.json"
-            for model in (
-                "fused",
-                "two_tower",
-                "text_similarity",
-                "co_occurrence",
-                "popularity",
-                "bm25",
-                "encoder",
-            )
-        },
+        | {f"runs/{model}.{kind}" for model in MODELS for kind in ("parquet", "json")},
     }
     for name, files in wanted.items():
         found = {
