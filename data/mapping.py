@@ -8,7 +8,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -17,7 +17,6 @@ from aisle.data.schema import EVENTS, ITEMS, Kind
 
 Table = Literal["items", "events"]
 Format = Literal["csv", "tsv", "recbole", "jsonl", "bulk", "sequences", "parquet"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 TimestampUnit = Literal["s", "ms", "us", "ns"]
 
 CANONICAL: dict[Table, tuple[str, ...]] = {"items": tuple(ITEMS), "events": tuple(EVENTS)}

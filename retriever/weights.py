@@ -116,10 +116,11 @@ def choose_weights(prepared: Prepared, sources: Sources, seed: int) -> Weights:
     """Weights of `sources`, trained on what was before validation, with the best ndcg@10 there."""
     relevant = _some(relevant_in_validation(prepared, sources.users), seed)
     priors = PriorTable(sources.users.histories(*PAST), len(prepared.item_ids), timed=prepared.timed)
+    near = _Near(sources, priors)
     pools, parts, counted = [], [], []
     for some in blocks(relevant):
         asked = sources.ask(some.users, *PAST)
-        pools.append(_pool(sources, asked, priors))
+        pools.append(near.pool(asked))
         parts.append([*sources.logits(asked, pools[-1]), asked.shares_of(pools[-1])])
         counted.append(Judged(asked.co_occurring, some.items).gains(asked.shares))
     pool = Pool.stack(pools)
@@ -145,23 +146,32 @@ def _of_one(name: str, alone: Mapping[str, Fusion]) -> Fusion:
     return Fusion(vectors, prior=alone[name].prior)
 
 
-def _pool(sources: Sources, asked: Asked, priors: PriorTable) -> Pool:
-    """The best unseen items of each source, also among the unsold, and the popular ones."""
-    users, catalogue = len(asked), len(priors.unsold)
-    co_occurring, _ = asked.co_occurring.best(asked.shares, DEPTH)
-    lists = [(asked.co_occurring.owner[co_occurring], asked.co_occurring.items[co_occurring])]
-    unsold = np.flatnonzero(priors.unsold)
-    for queries, vectors in zip(asked.vectors, sources.item_vectors, strict=True):
-        lists.append(nearest(index_of(vectors), queries, min(DEPTH, catalogue), asked.seen))
-        if len(unsold):
-            user, place = nearest(
-                index_of(vectors[unsold]), queries, min(DEPTH, len(unsold)), [_NONE] * users
-            )
-            lists.append((user, unsold[place]))
-    for half_life in (None, *HALF_LIVES) if priors.timed else (None,):
-        popular = np.argsort(-priors.log_events(half_life), kind="stable")[:POPULAR]
-        lists.append((np.repeat(np.arange(users), len(popular)), np.tile(popular, users)))
-    return Pool.union(lists, users, catalogue).without(asked.seen)[0]
+class _Near:
+    """Finds the items that could be validation users' best ones."""
+
+    def __init__(self, sources: Sources, priors: PriorTable) -> None:
+        self.unsold = np.flatnonzero(priors.unsold)
+        self.catalogue = len(priors.unsold)
+        self.indices = [index_of(vectors) for vectors in sources.item_vectors]
+        self.unsold_indices = [
+            index_of(vectors[self.unsold]) for vectors in sources.item_vectors if len(self.unsold)
+        ]
+        lives = (None, *HALF_LIVES) if priors.timed else (None,)
+        popular = [np.argsort(-priors.log_events(life), kind="stable")[:POPULAR] for life in lives]
+        self.popular = np.unique(np.concatenate(popular))
+
+    def pool(self, asked: Asked) -> Pool:
+        """The best unseen items of each source, also among the unsold, and the popular ones."""
+        users = len(asked)
+        co_occurring, _ = asked.co_occurring.best(asked.shares, DEPTH)
+        lists = [(asked.co_occurring.owner[co_occurring], asked.co_occurring.items[co_occurring])]
+        for queries, index in zip(asked.vectors, self.indices, strict=True):
+            lists.append(nearest(index, queries, min(DEPTH, self.catalogue), asked.seen))
+        for queries, index in zip(asked.vectors, self.unsold_indices, strict=False):
+            user, place = nearest(index, queries, min(DEPTH, len(self.unsold)), [_NONE] * users)
+            lists.append((user, self.unsold[place]))
+        lists.append((np.repeat(np.arange(users), len(self.popular)), np.tile(self.popular, users)))
+        return Pool.union(lists, users, self.catalogue).without(asked.seen)[0]
 
 
 def blocks(relevant: Relevant) -> Iterator[Relevant]:

@@ -34,9 +34,6 @@ USER_METRICS: dict[str, Callable[[Judged, int], UserScores]] = {
 CATALOGUE_METRICS: dict[str, Callable[[Judged, int], float]] = {"coverage": coverage, "gini": gini}
 """Metrics of all lists together, which no single user has."""
 
-LOWER_IS_BETTER = frozenset({"gini"})
-"""Metrics whose small values are the good ones."""
-
 
 class Measure(NamedTuple):
     """A metric at a cut-off.

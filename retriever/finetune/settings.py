@@ -61,6 +61,12 @@ class FinetuneSettings(BaseModel):
     accumulation: int = Field(
         default=1, ge=1, description="batches whose gradients make one step; they do not compete"
     )
+    chunk_texts: int = Field(
+        default=0,
+        ge=0,
+        description="texts of a batch in memory at once, read again for the gradient (GradCache), for "
+        "batches larger than memory; 0: all",
+    )
     gradient_checkpointing: bool = Field(
         default=False, description="compute layers again for the gradient: less memory, a third more time"
     )

@@ -24,6 +24,7 @@ from aisle.retriever.encoder import CHARS_PER_TOKEN, Encoder
 from aisle.retriever.finetune.adapters import merged, prepare
 from aisle.retriever.finetune.pairs import Pairs, codes
 from aisle.retriever.finetune.settings import FinetuneSettings
+from aisle.retriever.gradcache import encode_in_chunks
 from aisle.retriever.losses import MASKED
 from aisle.retriever.rounds import METRIC, Curve, RoundsTrainer, arguments
 from aisle.retriever.settings import Precision
@@ -109,16 +110,24 @@ def contrast(
 
 
 class Vectors(nn.Module):
-    """An encoder as a module: tokens of distinct texts to their vectors."""
+    """An encoder as a module: tokens of distinct texts to their vectors.
 
-    def __init__(self, encoder: Encoder) -> None:
+    In training, at most `chunk` texts are in memory at once; 0: all.
+    """
+
+    def __init__(self, encoder: Encoder, chunk: int = 0) -> None:
         super().__init__()
+        self.chunk = chunk
         self.language_model = encoder.model
         self.encoder = encoder
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Float[Tensor, "texts dim"]:
         """Vectors of unit length."""
-        return self.encoder.vectors(tokens)
+        if not self.training or not self.chunk:
+            return self.encoder.vectors(tokens)
+        parts = {name: torch.split(value, self.chunk) for name, value in tokens.items()}
+        chunks = [dict(zip(parts, part, strict=True)) for part in zip(*parts.values(), strict=True)]
+        return encode_in_chunks(self.encoder.vectors, chunks)
 
 
 class Draws(Sampler[int]):
@@ -253,7 +262,7 @@ def tune(
         greater_is_better=True,
     )
     trainer = PairTrainer(
-        Vectors(encoder),
+        Vectors(encoder, settings.chunk_texts),
         TokenPairs(pairs, encoder),
         validated if validation else None,
         asked,

@@ -230,12 +230,24 @@ def test_one_seed_gives_the_same_weights_and_a_killed_training_goes_on_to_them(m
     assert np.abs(other.encode(WORDS) - whole.encode(WORDS)).max() > 1e-3
 
 
-def test_checkpointing_changes_memory_not_results(model, tmp_path):
+@pytest.mark.parametrize("saving", [{"gradient_checkpointing": True}, {"chunk_texts": 3}], ids=str)
+def test_what_saves_memory_changes_no_result(model, tmp_path, saving):
     plain = tuned(model, tmp_path / "plain", max_rounds=1, round_steps=3).encode(WORDS)
-    saving = tuned(
-        model, tmp_path / "saving", max_rounds=1, round_steps=3, gradient_checkpointing=True
-    ).encode(WORDS)
-    np.testing.assert_allclose(saving, plain, atol=1e-4)
+    other = tuned(model, tmp_path / "saving", max_rounds=1, round_steps=3, **saving).encode(WORDS)
+    np.testing.assert_allclose(other, plain, atol=1e-4)
+
+
+def test_no_more_texts_are_read_at_once_than_allowed(model, tmp_path, monkeypatch):
+    read, vectors = [], Encoder.vectors
+
+    def counted(self, batch):
+        read.append(len(batch["input_ids"]))
+        return vectors(self, batch)
+
+    monkeypatch.setattr(Encoder, "vectors", counted)
+    tuned(model, tmp_path, max_rounds=1, round_steps=1, chunk_texts=3)
+    assert max(read) == 3
+    assert len(read) > 2  # each chunk twice
 
 
 def test_accumulated_batches_make_one_step(model, tmp_path):

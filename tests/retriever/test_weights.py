@@ -95,7 +95,7 @@ def test_unsold_and_popular_items_are_in_the_pool(shop, monkeypatch):
     asked = sources.ask(np.arange(3), *weights.PAST)
     nothing = Histories(np.array([0, 2]), np.array([4, 5]), np.array([3, 3], np.int8), np.array([0, 0]))
     priors = PriorTable(nothing, len(shop.item_ids), timed=False)
-    pool = weights._pool(sources, replace(asked, seen=[np.empty(0, np.int64)] * 3), priors)
+    pool = weights._Near(sources, priors).pool(replace(asked, seen=[np.empty(0, np.int64)] * 3))
     for user in range(3):
         items = pool.items[pool.offsets[user] : pool.offsets[user + 1]]
         assert {4, 5} <= set(items)
