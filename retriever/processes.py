@@ -9,6 +9,7 @@ wait for the trainings that it calls them to (:func:`together`) and end with wha
 import atexit
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -25,6 +26,9 @@ when one fails."""
 
 _working = False
 """Whether this process is in a work that all do at the same time."""
+
+_letters: "_Letters | None" = None
+"""How the processes talk, once they are connected."""
 
 
 def count() -> int:
@@ -67,7 +71,7 @@ def together(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
 
     Args:
         work: a function of a module, so that it can be named to the others.
-        arguments: of `work`; torch.distributed carries them to the processes of this job, and none is stored.
+        arguments: of `work`; torchrun's store carries them to the processes of this job; none is kept.
         named: of `work`.
     """
     if count() > 1:
@@ -137,24 +141,54 @@ def _follow() -> Any:
 
 
 def _connect() -> None:
+    global _letters
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
-    if distributed.is_initialized():
+    if _letters is not None:
         return
+    backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        distributed.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
-    else:
-        distributed.init_process_group("gloo", timeout=PATIENCE)
+        backend = "cpu:gloo,cuda:nccl"
+    store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
+    distributed.init_process_group(backend, store=store, rank=rank(), world_size=count(), timeout=PATIENCE)
     atexit.register(distributed.destroy_process_group)
+    _letters = _Letters(store)
+
+
+class _Letters:
+    """What the first process tells the others, in order, through torchrun's store.
+
+    A broadcast by gloo would do the same, but its threads give a tensor back a moment after it is done, and
+    one that does so while the interpreter ends aborts the process
+    (https://github.com/pytorch/pytorch/pull/179291).
+    """
+
+    def __init__(self, store: Any) -> None:
+        store.set_timeout(PATIENCE)
+        self.store = store
+        self.count = 0
+
+    def share(self, value: Any) -> Any:
+        """The first process's value, in all of them; only the others wait."""
+        self.count += 1
+        letter = f"aisle-{self.count}"
+        if not is_first():
+            return self._read(letter)
+        self.store.set(letter, pickle.dumps(value))
+        return value
+
+    def _read(self, letter: str) -> Any:
+        content = self.store.get(letter)
+        if self.store.add(f"{letter}-read", 1) == count() - 1:  # the last one to read it
+            self.store.delete_key(letter)
+        return pickle.loads(content)
 
 
 def _broadcast(value: Any) -> Any:
     """The first process's value, in all of them."""
-    import torch
-    from torch import distributed
-
-    box = [value]
-    distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
-    return box[0]
+    if _letters is None:
+        raise RuntimeError("processes that are not connected: their work belongs inside of lead()")
+    return _letters.share(value)
