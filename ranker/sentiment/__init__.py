@@ -1,0 +1,1 @@
+"""What buyers say: a classifier of reviews, and what it means for items, users and aspects."""
