@@ -32,7 +32,7 @@ def save(index: ExactIndex, ids: pl.Series, folder: Path, *, model: str) -> None
             f"{ids.n_unique()} distinct among {len(ids)}",
             "one id for each vector",
         )
-    faiss.write_index(index.flat, str(folder / "index.faiss"))
+    faiss.write_index(index.faiss, str(folder / "index.faiss"))
     pl.DataFrame({"item_id": ids}).write_parquet(folder / "ids.parquet")
     description = {
         "format": FORMAT,
