@@ -114,7 +114,7 @@ def test_metric_and_storage(world, metric, storage):
     wanted = truth(unit, asked, K, np.ones((len(queries), N), bool))
     for part in (slice(0, 1), slice(0, 24)):  # one by one, and as a matrix product
         scores, rows = index.search(queries[part], K)
-        assert recall(rows, wanted[part]) >= (1.0 if storage == "float32" else 0.95)
+        assert recall(rows, wanted[part]) >= (1.0 if storage == "float32" else 0.9)
         exact = (asked[part, None] * unit[rows]).sum(2)
         np.testing.assert_allclose(scores, exact, atol=1e-4 if storage == "float32" else 0.2)
     np.testing.assert_array_equal(world[0], vectors)
