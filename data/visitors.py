@@ -38,11 +38,18 @@ class Visitors(Prepared):
         given: canonical events (:func:`events_of`).
         shop: whose catalogue and reviews these are.
         asked: microseconds since 1970 at which they ask.
+        named: ids of the users, also those without any event; all users of `given` unless told.
     """
 
     given: pl.DataFrame
     shop: Prepared
     asked: int | None
+    named: tuple[str, ...] | None = None
+
+    @cached_property
+    def user_ids(self) -> Ids:
+        """The visitors: as named, or in sorted order."""
+        return super().user_ids if self.named is None else Ids(self.named)
 
     @property
     def moment(self) -> int | None:

@@ -1,6 +1,6 @@
 """Item vectors into an index, and the k best unseen items of every user out of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
@@ -94,6 +94,18 @@ class Retriever:
             return pl.DataFrame(schema=pl.Schema({**RUN, **dict.fromkeys(self.sources.names, pl.Float64())}))
         return self._fused(user_rows, self.sources.ask(user_rows, *past), min(k, len(self.index)))
 
+    def scored(self, user_rows: Rows, past: tuple[Part, ...], items: Sequence[Rows]) -> pl.DataFrame:
+        """The given items of users, distinct for each, best first, with the columns of :meth:`candidates`."""
+        asked = self.sources.ask(user_rows, *past)
+        owner = np.repeat(np.arange(len(items)), [len(rows) for rows in items])
+        given = (owner, np.concatenate([*items, np.empty(0, np.int64)]))
+        return self._scored(
+            user_rows,
+            asked,
+            Pool.union([given], len(asked), len(self.prepared.item_ids)),
+            len(self.prepared.item_ids),
+        )
+
     def asking(self, prepared: Prepared) -> "Retriever":
         """The same retriever, asked about the users of another shop with this catalogue."""
         other = copy(self)
@@ -121,6 +133,10 @@ class Retriever:
         near = nearest(self.index, self.sources.queries(asked), k, asked.seen)
         together = (asked.co_occurring.owner, asked.co_occurring.items)
         pool = Pool.union([near, together], len(asked), len(self.prepared.item_ids))
+        return self._scored(user_rows, asked, pool, k)
+
+    def _scored(self, user_rows: Rows, asked: Asked, pool: Pool, k: int) -> pl.DataFrame:
+        """The `k` best of each user in a pool, with what each source says."""
         logits, shares = self.sources.logits(asked, pool), asked.shares_of(pool)
         prior = self.model.priors[FUSED][pool.items]
         scores = self.model.weights.fused.fused(logits, shares, prior)

@@ -125,7 +125,7 @@ class CoOccurrence:
         divisor = pairs.events[rows] ** settings.source * pairs.events[counts.indices] ** settings.target
         values = (counts.data / (divisor + settings.shrink)).astype(np.float32)
         similar = sparse.csr_array((values, counts.indices, counts.indptr), counts.shape)
-        return cls(settings, _largest(similar, NEIGHBOURS))
+        return cls(settings, largest(similar, NEIGHBOURS))
 
     def scores(self, histories: Histories, user_rows: Rows) -> sparse.csr_array:
         """Scores of the items that any of a user's items points to, float32 (users, items), rows sorted."""
@@ -163,7 +163,7 @@ class CoOccurrence:
         return cls(settings, similar)
 
 
-def _largest(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
+def largest(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
     """The `most` largest entries of each row; among equals those of the smaller columns."""
     sizes = np.diff(matrix.indptr)
     if sizes.max(initial=0) <= most:

@@ -84,15 +84,21 @@ def kept_vectors(
         return torch.from_numpy(encoder.encode(texts, what, longest))
     path = kept_at(folder, encoder, texts, longest)
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
-            file.write(header(len(texts), encoder.dim))
-            for start in range(0, len(texts), at_once):
-                block = encoder.encode(texts[start : start + at_once], what, longest)
-                file.write(np.ascontiguousarray(block, "<f4").data)
-        unfinished.replace(path)
+        starts = range(0, len(texts), at_once)
+        blocks = (encoder.encode(texts[start : start + at_once], what, longest) for start in starts)
+        write_vectors(path, blocks, len(texts), encoder.dim)
     return load_file(path)["vectors"]
+
+
+def write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], rows: int, dim: int) -> None:
+    """Write blocks of vectors, `rows` in all, as :func:`kept_vectors` reads them; whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        file.write(header(rows, dim))
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, "<f4").data)
+    unfinished.replace(path)
 
 
 def header(rows: int, dim: int) -> bytes:

@@ -23,6 +23,7 @@ from aisle.stage import Folders
 
 PART: Part = "test"
 OURS = "fused"
+RANKED = "ranked"
 ENCODER = "encoder"
 
 
@@ -39,6 +40,10 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     truth.write_parquet(folders.out / "truth.parquet")
     runs = Runs(folders.out / "runs", truth.select("user_id").unique())
     sources = _take_candidates(runs, folders.inputs["candidates"])
+    if "rank" in folders.inputs:
+        ranked = folders.inputs["rank"] / "ranked.parquet"
+        runs.make(RANKED, lambda: pl.read_parquet(ranked))
+        sources = [OURS, *sources]
     _run_baselines(
         runs,
         prepared,
@@ -57,7 +62,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         known=Known(_known_users(prepared), popularity["item_id"]),
         settings=settings.evaluate,
         seed=settings.seed,
-        ours=[OURS, *sources],
+        ours=[RANKED, *sources] if "rank" in folders.inputs else [OURS, *sources],
     ).with_context(
         counts=_json(prepared.counts),
         timings={name: manifest.seconds for name, manifest in stages.items()} | runs.seconds(),

@@ -1,4 +1,4 @@
-"""The five stages as functions, one for each verb of the command line.
+"""The stages as functions, one for each verb of the command line.
 
 Each brings one folder below `out` up to date and returns what it found there; one that is up to date costs a
 look at its checksums. Errors in the input raise :class:`aisle.data.errors.InputError`. What is being done is
@@ -23,6 +23,8 @@ from aisle.steps import (
     index_stage,
     prepare_stage,
     pretrain_stage,
+    rank_stage,
+    ranker_stage,
     train_stage,
 )
 
@@ -100,6 +102,25 @@ def candidates(out: Path, settings: Settings | None = None, *, redo: bool = Fals
     return _one(out, candidates_stage(settings or Settings()), redo)
 
 
+def ranker(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
+    """Train a ranker on the validation part of `out/prepare/` into `out/ranker/`.
+
+    Raises:
+        InputError: an earlier stage has not been done, or its files have changed since, or there is too
+            little to learn from.
+    """
+    return _one(out, ranker_stage(settings or Settings()), redo)
+
+
+def rank(out: Path, *, redo: bool = False) -> Done:
+    """Put `out/candidates/` in the order of `out/ranker/`, into `out/rank/`.
+
+    Raises:
+        InputError: an earlier stage has not been done, or its files have changed since.
+    """
+    return _one(out, rank_stage(), redo)
+
+
 def evaluate(out: Path, settings: Settings | None = None, *, redo: bool = False) -> Done:
     """Hold `out/candidates/` against baselines and the truth, into `out/evaluate/`.
 
@@ -137,8 +158,16 @@ def run(
             f"add --set retriever.{off[0]}.enabled=true",
         )
     language = [optional[name](settings) for name in chosen]
-    later = [make(settings) for make in (train_stage, index_stage, candidates_stage, evaluate_stage)]
-    return lead(partial(_all, out, [prepare_stage(data, settings), *language, *later], redo))
+    ranking = [ranker_stage(settings), rank_stage()] if settings.ranker.enabled else []
+    if off := [name for name in redo if name in ("ranker", "rank") and not ranking]:
+        raise InputError(
+            "stages to redo that are part of this run",
+            f"{off[0]}, which is switched off",
+            "add --set ranker.enabled=true",
+        )
+    retrieval = [make(settings) for make in (train_stage, index_stage, candidates_stage)]
+    stages = [prepare_stage(data, settings), *language, *retrieval, *ranking, evaluate_stage(settings)]
+    return lead(partial(_all, out, stages, redo))
 
 
 def run_stages(workshop: Workshop, stages: Iterable[Stage], *, redo: Collection[str] = ()) -> dict[str, Done]:

@@ -1,13 +1,16 @@
 """Recommendations from Python: for the shop's users, for visitors of this moment, with items that are new."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
+from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.settings import TextSettings
 from aisle.data.visitors import Longer, Visitors, events_of, items_of, last_moment, moment_of
@@ -15,16 +18,23 @@ from aisle.index.settings import IndexSettings
 from aisle.stages import Workshop
 
 if TYPE_CHECKING:
+    from aisle.ranker.ranker import Ranked, Ranker
+    from aisle.ranker.records import Given
     from aisle.retriever.candidates import Retriever
 
 PAST: tuple[Part, ...] = BEFORE["test"]
 
 
+RETRIEVED = 100
+"""Items that are retrieved to be ranked."""
+
+
 @dataclass(frozen=True, eq=False)
 class Recommender:
-    """A run's trained retriever, answering one user or many.
+    """A run's trained retriever, and its ranker if there is one, answering one user or many.
 
-    >>> shop = Recommender.open(Path("runs/shop"))  # doctest: +SKIP
+    >>> shop = Recommender.load("runs/shop")  # doctest: +SKIP
+    >>> shop.recommend(history=["B0001", "B0002"], k=10)  # doctest: +SKIP
     >>> shop.for_users(["u1", "u2"], k=10)  # doctest: +SKIP
     >>> shop.for_visitors(pl.DataFrame({"user_id": ["new"], "item_id": ["B0001"]}))  # doctest: +SKIP
 
@@ -32,11 +42,30 @@ class Recommender:
         prepared: the shop as the retriever learned it.
         retriever: model and index.
         text: how items become text.
+        ranker: puts what is retrieved in order; None: the retriever's order stays.
     """
 
     prepared: Prepared
     retriever: "Retriever"
     text: TextSettings
+    ranker: "Ranker | None" = None
+
+    @classmethod
+    def load(cls, out: str | Path, settings: IndexSettings | None = None) -> "Recommender":
+        """The recommender of the results in `out`: with the ranker, if `aisle ranker` has trained one there.
+
+        Raises:
+            InputError: a stage is missing or damaged.
+        """
+        out = Path(out)
+        found = cls.open(out, settings)
+        if not (out / "ranker" / "manifest.json").exists():
+            return found
+        from aisle.ranker.model import RankerModel
+        from aisle.ranker.ranker import Ranker
+
+        Workshop(out).input("ranker")
+        return replace(found, ranker=Ranker(RankerModel.load(out / "ranker"), found.retriever, found.text))
 
     @classmethod
     def open(cls, out: Path, settings: IndexSettings | None = None) -> "Recommender":
@@ -54,6 +83,36 @@ class Recommender:
             prepared, out / "train" / "model", out / "index", settings or IndexSettings()
         )
         return cls(prepared, retriever, TextSettings.model_validate(used["train"].settings["text"]))
+
+    def recommend(self, history: "Sequence[Given]", k: int = 10, *, explain: bool = False) -> "list[Ranked]":
+        """The `k` best items for somebody with a history: the best `RETRIEVED` are retrieved, then ranked.
+
+        Args:
+            history: item ids, or records with `item_id` and columns of events, oldest first; may be empty.
+            k: items wanted.
+            explain: say for each item what moved it up; takes a ranker.
+
+        Returns:
+            Unseen items in order. Without a ranker, scores and order are the retriever's.
+
+        Raises:
+            InputError: the history cannot be read, `k` is below 1, or reasons are asked for without a ranker.
+        """
+        from aisle.ranker.ranker import Ranked
+        from aisle.ranker.records import events_table, history_events
+
+        if k < 1:
+            raise InputError("k of at least 1", f"{k}", "ask for more")
+        if explain and self.ranker is None:
+            raise InputError("a ranker to explain", "none in this run", "run `aisle ranker` first")
+        kind = self.prepared.target_kinds[0]
+        events = events_table(history_events(history, "0", kind), kind)
+        visitors = Visitors(self.prepared.folder, events, self.prepared, self._moment, ("0",))
+        wanted = k if self.ranker is None else max(k, RETRIEVED)
+        found = self.retriever.asking(visitors).candidates(np.zeros(1, np.int64), PAST, wanted)
+        if self.ranker is not None:
+            return self.ranker.rank(history, found["item_id"].to_list(), k, explain=explain)
+        return [Ranked(*row) for row in found.select("rank", "item_id", "score").iter_rows()]
 
     def for_users(self, user_ids: list[str], k: int = 10) -> pl.DataFrame:
         """The `k` best unseen items of users of the shop, after all they did before the test part.

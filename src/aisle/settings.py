@@ -18,6 +18,7 @@ from aisle.data.settings import DataSettings
 from aisle.eval.baselines.settings import BaselineSettings
 from aisle.eval.settings import EvaluateSettings
 from aisle.index.settings import IndexSettings
+from aisle.ranker.settings import RankerSettings
 from aisle.retriever.settings import RetrieverSettings
 from aisle.space import TuneSettings
 
@@ -51,6 +52,7 @@ class Settings(BaseModel):
     retriever: RetrieverSettings = RetrieverSettings()
     index: IndexSettings = IndexSettings()
     candidates: CandidatesSettings = CandidatesSettings()
+    ranker: RankerSettings = RankerSettings()
     evaluate: EvaluationSettings = EvaluationSettings()
     tune: TuneSettings = TuneSettings()
 

@@ -213,8 +213,72 @@ def candidates_stage(settings: Settings) -> Stage:
     )
 
 
+def ranker_stage(settings: Settings) -> Stage:
+    """Train a ranker on what users took in validation."""
+    made = language_model_stages(settings)
+
+    def work(folders: Folders) -> None:
+        _train_ranker(folders, _with_language_model(settings, folders))
+
+    return Stage(
+        "ranker",
+        work,
+        reads=("prepare", *made, "train"),
+        settings={
+            "text": _plain(settings.data.text),
+            "retriever": _plain(settings.retriever, exclude={"report_to"}),
+            "ranker": _plain(settings.ranker, exclude={"enabled"}),
+        },
+        seed=settings.seed,
+        components=("data", "retriever", "index", "ranker"),
+    )
+
+
+def _train_ranker(folders: Folders, settings: Settings) -> None:
+    from aisle.data.prepared import Prepared
+    from aisle.ranker.folder import copy_retriever, write_shop
+    from aisle.ranker.train import train_ranker
+
+    prepared, model = Prepared(folders.inputs["prepare"]), folders.inputs["train"] / "model"
+    train_ranker(
+        prepared,
+        model,
+        settings.data.text,
+        settings.retriever,
+        settings.ranker,
+        folders.work,
+        folders.out,
+        seed=settings.seed,
+    )
+    write_shop(prepared, settings.data.text, folders.out)
+    copy_retriever(model, folders.out)
+
+
+def rank_stage() -> Stage:
+    """Put every user's candidates in the ranker's order."""
+
+    def work(folders: Folders) -> None:
+        from aisle.data.prepared import Prepared
+        from aisle.ranker.model import RankerModel
+        from aisle.ranker.ranking import rank_candidates
+
+        rank_candidates(
+            Prepared(folders.inputs["prepare"]),
+            RankerModel.load(folders.inputs["ranker"]),
+            folders.inputs["candidates"] / "candidates.parquet",
+            folders.out / "ranked.parquet",
+        )
+
+    return Stage(
+        "rank",
+        work,
+        reads=("prepare", "ranker", "candidates"),
+        components=("data", "retriever", "index", "ranker"),
+    )
+
+
 def evaluate_stage(settings: Settings) -> Stage:
-    """Hold the candidates against baselines and the truth."""
+    """Hold the candidates against baselines and the truth; and, if there is a ranker, its order."""
 
     def work(folders: Folders) -> None:
         from aisle.evaluation import evaluate_candidates
@@ -225,7 +289,7 @@ def evaluate_stage(settings: Settings) -> Stage:
     return Stage(
         "evaluate",
         work,
-        reads=("prepare", "train", "index", "candidates"),
+        reads=("prepare", "train", "index", "candidates", *(("rank",) if settings.ranker.enabled else ())),
         sources=_encoder(settings) if untouched else {},
         settings={
             "evaluate": _plain(settings.evaluate),

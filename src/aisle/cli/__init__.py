@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aisle.cli import about, hub, measuring, shops, stages, tuning
+from aisle.cli import about, hub, measuring, ranking, shops, stages, tuning
 from aisle.cli.verb import verb
 
 app = typer.Typer(
@@ -41,6 +41,8 @@ for command in (
     stages.train,
     stages.index,
     stages.candidates,
+    ranking.ranker,
+    ranking.rank,
     tuning.tune,
     measuring.evaluate,
     measuring.compare,

@@ -24,7 +24,8 @@ from aisle.cli.options import (
 from aisle.cli.verb import Answer
 
 StageName = StrEnum(
-    "StageName", ["prepare", "pretrain", "finetune", "train", "index", "candidates", "evaluate"]
+    "StageName",
+    ["prepare", "pretrain", "finetune", "train", "index", "candidates", "ranker", "rank", "evaluate"],
 )
 
 
@@ -44,7 +45,10 @@ def run(
         typer.Option("--redo", help="A stage to do although nothing has changed; may be repeated."),
     ] = None,
 ) -> Answer:
-    """Do all that follows: prepare, train, index, candidates, evaluate; pretrain and finetune if enabled."""
+    """Do all that follows: prepare, train, index, candidates, evaluate; what is enabled, too.
+
+    Those are pretrain and finetune (before train), and ranker and rank (before evaluate).
+    """
     from aisle import pipeline
 
     settings = settings_of(

@@ -1,0 +1,103 @@
+"""A trained ranker on disk: everything that ranking needs, but the users."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from aisle.data.errors import InputError
+from aisle.data.history import Histories
+from aisle.ranker.blend import Blend, Scale
+from aisle.ranker.features import Features, compute
+from aisle.ranker.knowledge import Knowledge
+from aisle.ranker.lists import Floats, Lists
+from aisle.ranker.scorers import Scorer
+from aisle.ranker.scorers import load as load_scorer
+from aisle.ranker.settings import RankerSettings
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RankerModel:
+    """Scorers, their blend, and what is known of the items.
+
+    Attributes:
+        scorers: by kind.
+        blend: of them and the retriever.
+        names: of the features that the scorers read, in order.
+        extra: columns joined by item, such as sentiment: a number for each item, by name.
+        knowledge: of the items, as of the moment of ranking.
+        settings: the recipe.
+        about: what was learned from, and what validation said.
+    """
+
+    scorers: Mapping[str, Scorer]
+    blend: Blend
+    names: tuple[str, ...]
+    extra: Mapping[str, Floats]
+    knowledge: Knowledge
+    settings: RankerSettings
+    about: Mapping[str, Any]
+
+    def features(self, lists: Lists, histories: Histories) -> Features:
+        """What the scorers read of each pair; a feature that there is none of any more is missing."""
+        return compute(lists, histories, self.knowledge, self.extra).aligned(self.names)
+
+    def scores(self, features: Features, lists: Lists) -> Floats:
+        """Blended score of each pair, float32 (pairs)."""
+        return self.blend.scores(
+            {kind: one.scores(features) for kind, one in self.scorers.items()}, lists.scores
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the scorers, `knowledge.safetensors` and, last, `config.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for scorer in self.scorers.values():
+            scorer.save(folder)
+        self.knowledge.save(folder, self.extra)
+        config = {
+            "format": FORMAT,
+            "scorers": list(self.scorers),
+            "blend": asdict(self.blend),
+            "features": self.names,
+            "settings": self.settings.model_dump(mode="json"),
+            "about": self.about,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "RankerModel":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: it is not there, damaged, or of another format.
+        """
+        try:
+            config = json.loads((folder / "config.json").read_text())
+            if config["format"] != FORMAT:
+                raise InputError(
+                    f"a ranker of format {FORMAT}", f"format {config['format']}", "train it again"
+                )
+            knowledge, extra = Knowledge.load(folder)
+            return cls(
+                scorers={kind: load_scorer(kind, folder) for kind in config["scorers"]},
+                blend=Blend(
+                    config["blend"]["weight"],
+                    {name: Scale(**scale) for name, scale in config["blend"]["scales"].items()},
+                ),
+                names=tuple(config["features"]),
+                extra=extra,
+                knowledge=knowledge,
+                settings=RankerSettings.model_validate_json(json.dumps(config["settings"])),
+                about=config["about"],
+            )
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                "a folder with a trained ranker",
+                f"{folder}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+                "run `aisle ranker`, or give the folder that it wrote",
+            ) from error

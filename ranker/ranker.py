@@ -1,0 +1,229 @@
+"""The ranking API: candidates in, the same candidates in order out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from aisle.data.errors import InputError
+from aisle.data.ids import Rows
+from aisle.data.prepared import Prepared
+from aisle.data.settings import TextSettings
+from aisle.data.visitors import Longer, Visitors
+from aisle.ranker.folder import locate_ranker, read_shop
+from aisle.ranker.lists import Floats, Lists
+from aisle.ranker.model import RankerModel
+from aisle.ranker.pairs import PAST
+from aisle.ranker.ranking import ordered
+from aisle.ranker.reasons import Reason, reasons_of
+from aisle.ranker.records import Given, distinct, events_table, history_events, item_id, unknown_items
+from aisle.retriever.candidates import RUN, Retriever
+
+AT_ONCE = 256
+"""Users that are ranked for together."""
+
+LISTS = {"user_id": pl.String(), "history": pl.List(pl.String()), "candidates": pl.List(pl.String())}
+"""Columns of :meth:`Ranker.rank_many`."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One item of an ordered list.
+
+    Attributes:
+        rank: from 1.
+        item_id: as given.
+        score: comparable among the items of all lists of one ranker; larger is better.
+        reasons: what moved the item up, most first; empty unless asked for.
+    """
+
+    rank: int
+    item_id: str
+    score: float
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """A trained ranker, answering one user or many. Nothing in it changes: threads may share it.
+
+    Attributes:
+        model: scorers and what they know of the items.
+        retriever: whose scores are features.
+        text: how items become text.
+    """
+
+    model: RankerModel
+    retriever: Retriever
+    text: TextSettings
+
+    @classmethod
+    def load(cls, name: str | Path) -> "Ranker":
+        """The ranker in a folder, or of a name on the Hugging Face hub.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        from aisle.ranker.train import retriever_of
+        from aisle.retriever.model import load
+
+        folder = locate_ranker(name)
+        shop, text = read_shop(folder)
+        return cls(RankerModel.load(folder), retriever_of(shop, load(folder / "retriever")), text)
+
+    def rank(
+        self,
+        history: Sequence[Given],
+        candidates: Sequence[Given],
+        k: int | None = 10,
+        *,
+        explain: bool = False,
+    ) -> list[Ranked]:
+        """The best `k` of a user's candidates, best first.
+
+        Args:
+            history: what the user did, oldest first: item ids, or records with `item_id` and any columns of
+                events. May be empty. Items that the shop does not know count only where a record describes
+                them (columns of items, such as `title`).
+            candidates: item ids, or records with `item_id` and columns of items. An item twice counts where
+                it first comes. An unknown item is ranked by what its record says; an unknown bare id is an
+                item without text. What is missing of a known item (a price, a text) is missing to the
+                scorers, too, and never a zero.
+            k: length of the answer; all candidates where it is None, or more than there are.
+            explain: say for each item what moved it up.
+
+        Returns:
+            Items in order; equal scores keep the order of the retriever's scores, then that of the catalogue.
+
+        Raises:
+            InputError: an entry is neither an id nor a record with one, a record's column has a wrong type,
+                or `k` is below 1.
+        """
+        if k is not None and k < 1:
+            raise InputError("k of at least 1, or None for all", f"{k}", "ask for more")
+        asked = distinct(map(item_id, candidates))
+        if not asked:
+            return []
+        able = self._knowing([*history, *candidates])
+        visitors, lists = able._lists([history], [asked])
+        scores = able._scores(visitors, lists)
+        run = ordered(lists, scores, visitors.user_ids, visitors.item_ids, k)
+        reasons: Mapping[str, tuple[Reason, ...]] = {}
+        if explain:
+            reasons = reasons_of(able, history, lists, scores, run["item_id"].to_list())
+        return [
+            Ranked(rank, item, score, reasons.get(item, ()))
+            for rank, item, score in run.select("rank", "item_id", "score").iter_rows()
+        ]
+
+    def rank_many(self, frame: pl.DataFrame | pl.LazyFrame, k: int | None = None) -> pl.DataFrame:
+        """The candidates of many users in order: some users at a time, with histories of similar length.
+
+        Args:
+            frame: one row a user: `user_id`; `history` and `candidates`, lists of item ids. What holds for
+                :meth:`rank` holds for each row.
+            k: length of each answer; all candidates unless told.
+
+        Returns:
+            user_id, rank, item_id, score: users in the order of the frame.
+
+        Raises:
+            InputError: a column is missing or of another type, a user is there twice, or `k` is below 1.
+        """
+        if k is not None and k < 1:
+            raise InputError("k of at least 1, or None for all", f"{k}", "ask for more")
+        tables = [self._block(block, k) for block in _blocks(_checked(frame))]
+        found = pl.concat([pl.DataFrame(schema={"row": pl.UInt32(), **RUN}), *tables])
+        return found.sort("row", "rank").drop("row")
+
+    def scores_of(self, histories: Sequence[Sequence[Given]], lists: Sequence[Sequence[str]]) -> list[Floats]:
+        """Scores of each list in the order given; its items are known and distinct."""
+        visitors, found = self._lists(histories, lists)
+        scores = self._scores(visitors, found)
+        answer = []
+        for place, items in enumerate(lists):
+            here = slice(found.offsets[place], found.offsets[place + 1])
+            order = np.argsort(found.items[here])
+            wanted = np.searchsorted(found.items[here][order], visitors.item_ids.rows(list(items)))
+            answer.append(scores[here][order][wanted])
+        return answer
+
+    def _block(self, block: pl.DataFrame, k: int | None) -> pl.DataFrame:
+        wanted = [distinct(items or []) for items in block["candidates"].to_list()]
+        able = self._knowing([item for items in wanted for item in items])
+        visitors, lists = able._lists([items or [] for items in block["history"].to_list()], wanted)
+        run = ordered(lists, able._scores(visitors, lists), visitors.user_ids, visitors.item_ids, k)
+        rows = block.select("row", place=pl.int_range(pl.len()).cast(pl.String), user_id="user_id")
+        named = run.rename({"user_id": "place"}).join(rows, on="place", maintain_order="left")
+        return named.select("row", *RUN)
+
+    def _knowing(self, entries: Sequence[Given]) -> "Ranker":
+        """The ranker, with the items that it does not know added for this call."""
+        shop = self.retriever.prepared
+        more = unknown_items(entries, shop.item_ids)
+        if more is None:
+            return self
+        from aisle.data.text import render_items
+        from aisle.ranker.train import retriever_of
+        from aisle.retriever.additions import with_items
+
+        model = with_items(self.retriever.model, more["item_id"], render_items(more, self.text))
+        longer = Longer(shop.folder, more)
+        knowledge = self.model.knowledge.longer(longer, model)
+        extra = {
+            name: np.concatenate([values, np.full(len(more), np.nan, np.float32)])
+            for name, values in self.model.extra.items()
+        }
+        able = replace(self.model, knowledge=knowledge, extra=extra)
+        return Ranker(able, retriever_of(longer, model), self.text)
+
+    def _lists(
+        self, histories: Sequence[Sequence[Given]], wanted: Sequence[Sequence[str]]
+    ) -> tuple[Prepared, Lists]:
+        """Visitors numbered in the order given, and their lists in the order of the retriever's scores."""
+        shop = self.retriever.prepared
+        kind = shop.target_kinds[0]
+        names = tuple(str(place) for place in range(len(histories)))
+        events = [
+            event
+            for name, history in zip(names, histories, strict=True)
+            for event in history_events(history, name, kind)
+        ]
+        visitors = Visitors(shop.folder, events_table(events, kind), shop, None, names)
+        rows: list[Rows] = [shop.item_ids.rows(list(items)) for items in wanted]
+        table = self.retriever.asking(visitors).scored(np.arange(len(names)), PAST, rows)
+        return visitors, Lists.of(table, visitors.user_ids, shop.item_ids)
+
+    def _scores(self, visitors: Prepared, lists: Lists) -> Floats:
+        histories = visitors.histories(*PAST).merge_repeats(visitors.target_kinds)
+        return self.model.scores(self.model.features(lists, histories), lists)
+
+
+def _checked(frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+    """The three columns, numbered."""
+    found = frame.lazy().collect_schema()
+    wrong = [
+        name for name, dtype in LISTS.items() if found.get(name) not in (dtype, pl.Null, pl.List(pl.Null))
+    ]
+    if wrong:
+        raise InputError(
+            "columns user_id (text), history and candidates (lists of text)",
+            ", ".join(f"{name}: {found.get(name)}" for name in wrong),
+            "one row a user; ids as text",
+        )
+    table = (
+        frame.lazy().select(pl.col(name).cast(dtype) for name, dtype in LISTS.items()).with_row_index("row")
+    )
+    twice = table.filter(pl.col("user_id").is_duplicated()).head(1).collect()
+    if len(twice):
+        raise InputError("each user once", f"user {twice['user_id'][0]!r} twice", "join their candidates")
+    return table
+
+
+def _blocks(table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Some users at a time, by the length of their histories: short ones are not padded to long ones."""
+    ordered_rows = table.sort(pl.col("history").list.len(), maintain_order=True)
+    for block in ordered_rows.collect_batches(chunk_size=AT_ONCE, maintain_order=True):
+        yield from block.iter_slices(AT_ONCE)

@@ -1,0 +1,148 @@
+"""The ranker's training: a retriever one step back, its candidates, features, scorers and their blend."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from aisle.data.prepared import BEFORE, Prepared
+from aisle.data.settings import TextSettings
+from aisle.index.exact import ExactIndex
+from aisle.index.settings import IndexSettings
+from aisle.ranker import blend
+from aisle.ranker.alarm import warn_if_constant
+from aisle.ranker.crossfit import crossfit
+from aisle.ranker.earlier import earlier
+from aisle.ranker.features import compute
+from aisle.ranker.knowledge import Knowledge
+from aisle.ranker.lists import Floats
+from aisle.ranker.model import RankerModel
+from aisle.ranker.pairs import PAST, LabelledLists, labelled_lists
+from aisle.ranker.settings import RankerSettings
+from aisle.retriever.candidates import Retriever, sources_of
+from aisle.retriever.encoder import Encoder
+from aisle.retriever.model import Model, load, text_vectors
+from aisle.retriever.settings import RetrieverSettings
+from aisle.retriever.texts import digest, item_texts, kept_at, write_vectors
+from aisle.retriever.train import train
+from aisle.retriever.weights import FUSED
+
+LOG = logging.getLogger(__name__)
+
+Extra = Mapping[str, Floats]
+"""Columns joined by item, by name (`group.what`): a number for each item row."""
+
+
+def train_ranker(
+    prepared: Prepared,
+    retriever: Path,
+    text: TextSettings,
+    recipe: RetrieverSettings,
+    settings: RankerSettings,
+    work: Path,
+    out: Path,
+    *,
+    seed: int,
+    extra: tuple[Extra, Extra] = ({}, {}),
+) -> None:
+    """Train a ranker on the validation part, and write it into `out`.
+
+    The retriever of the run was trained on validation, too, so its scores of validation items are too good to
+    learn from. A second one is trained by the same recipe on the shop one step back; its candidates are
+    labelled with what users took in validation. The test part is not read.
+
+    Args:
+        prepared: the shop.
+        retriever: folder of the run's trained retriever, whose candidates will be ranked.
+        text: templates.
+        recipe: of the second retriever.
+        settings: of the ranker.
+        work: existing folder for what a killed run goes on from.
+        out: existing folder.
+        seed: of everything random.
+        extra: columns joined by item as of validation, to learn from, and as of test, to rank with.
+
+    Raises:
+        InputError: the shop cannot be split once more, or too little is left to learn from.
+    """
+    shop = earlier(prepared, work / "earlier")
+    model = _earlier_model(shop, retriever, text, recipe, work, seed)
+    given = labelled_lists(retriever_of(shop, model), prepared.truth("validation"), settings.pairs, seed=seed)
+    histories = shop.histories(*PAST).merge_repeats(shop.target_kinds)
+    before, now = extra
+    features = compute(given.lists, histories, Knowledge.of(shop, PAST, model), before).without(
+        settings.left_out
+    )
+    fitted = crossfit(given, features, settings, seed=seed)
+    mixed, said = choose_blend(given, fitted.held_out)
+    warn_if_constant(mixed.ranker(fitted.held_out), given.lists.owner)
+    RankerModel(
+        scorers=fitted.scorers,
+        blend=mixed,
+        names=features.names,
+        extra=now,
+        knowledge=Knowledge.of(prepared, PAST, load(retriever)),
+        settings=settings,
+        about={
+            "seed": seed,
+            "lists": len(given.lists),
+            "lists with a relevant candidate": _taught(given),
+            "learned from": "validation, with a retriever that was trained on train",
+            "validation": said,
+        },
+    ).save(out)
+    (out / "validation.json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+def choose_blend(
+    given: LabelledLists, held_out: Mapping[str, Floats]
+) -> tuple[blend.Blend, dict[str, float]]:
+    """The blend with the best ndcg@10 on the candidates, without what joined them to be learned from."""
+    lists, found = given.lists, given.found
+    sizes = np.bincount(lists.owner[found], minlength=len(lists))
+    return blend.choose(
+        {kind: scores[found] for kind, scores in held_out.items()},
+        lists.scores[found],
+        given.labels[found],
+        sizes,
+        given.relevant,
+    )
+
+
+def retriever_of(shop: Prepared, model: Model) -> Retriever:
+    """The retriever of a trained model, with its index in memory."""
+    settings = IndexSettings()
+    vectors = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
+    return Retriever(shop, model, ExactIndex(vectors, settings), settings)
+
+
+def _earlier_model(
+    shop: Prepared, retriever: Path, text: TextSettings, recipe: RetrieverSettings, work: Path, seed: int
+) -> Model:
+    """The retriever one step back; where its items have the same texts, they are not encoded again."""
+    folder = work / "retriever"
+    folder.mkdir(exist_ok=True)
+    if not (folder / "model" / "config.json").is_file():
+        if recipe.reads_text:
+            _lend_vectors(shop, retriever, text, recipe, folder)
+        LOG.info("training a retriever one step back")
+        train(shop, text, recipe, folder, seed=seed)
+    return load(folder / "model")
+
+
+def _lend_vectors(
+    shop: Prepared, retriever: Path, text: TextSettings, recipe: RetrieverSettings, folder: Path
+) -> None:
+    encoder = Encoder.load(recipe.encoder)
+    for past in (BEFORE["validation"], BEFORE["test"]):
+        texts = item_texts(shop, text, *past)
+        vectors = text_vectors(retriever, digest(encoder, texts))
+        if vectors is not None:
+            write_vectors(kept_at(folder / "vectors", encoder, texts), [vectors], len(texts), encoder.dim)
+
+
+def _taught(given: LabelledLists) -> int:
+    """Lists whose candidates hold a relevant item."""
+    return len(np.unique(given.lists.owner[given.labels & given.found]))

@@ -1,0 +1,74 @@
+"""A ranker trained and used by the pipeline, in a world where the price says what the retriever does not."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from aisle import pipeline
+from aisle.data.errors import InputError
+from aisle.data.prepared import Prepared
+from aisle.eval.report import Report
+from aisle.ranker.earlier import earlier
+from aisle.ranker.pairs import refuse_seen
+from aisle.settings import Settings
+
+
+def share_of_own_kind(run: pl.DataFrame) -> float:
+    """Share of the first ten that are as dear as the user's things."""
+    top = run.filter(pl.col("rank") <= 10)
+    dear = pl.col("item_id").str.strip_prefix("i").cast(pl.Int64) % 2
+    return top.select((dear == pl.col("user_id").str.slice(1).cast(pl.Int64) % 2).mean()).item()
+
+
+def test_the_ranker_sees_the_price(run: Path) -> None:
+    candidates = pl.read_parquet(run / "candidates" / "candidates.parquet")
+    ranked = pl.read_parquet(run / "rank" / "ranked.parquet")
+    assert share_of_own_kind(candidates) < 0.7
+    assert share_of_own_kind(ranked) > 0.95
+    assert (
+        ranked.select("user_id", "item_id")
+        .sort(pl.all())
+        .equals(candidates.select("user_id", "item_id").sort(pl.all()))
+    )
+
+
+def test_the_blend_is_not_below_retrieval_on_validation(run: Path) -> None:
+    said = json.loads((run / "ranker" / "validation.json").read_text())
+    assert said["chosen"] == max(value for name, value in said.items() if name.startswith("blend"))
+    assert said["blend 0"] == said["retrieval"] < said["chosen"]
+
+
+def test_the_report_compares_with_retrieval(run: Path) -> None:
+    report = Report.read(run / "evaluate")
+    assert report.ours[:2] == ["ranked", "fused"]
+    assert any({row.model, row.other} == {"ranked", "fused"} for row in report.comparisons)
+
+
+def test_a_retriever_that_saw_the_labels_is_refused(run: Path, tmp_path: Path) -> None:
+    shop = Prepared(run / "prepare")
+    before = earlier(shop, tmp_path / "earlier")
+    refuse_seen(before, shop.truth("validation"))
+    with pytest.raises(InputError, match="has not seen"):
+        refuse_seen(shop, shop.truth("validation"))
+
+
+def test_one_step_back_nothing_of_the_test_part_is_left(run: Path, tmp_path: Path) -> None:
+    shop = Prepared(run / "prepare")
+    before = earlier(shop, tmp_path / "earlier")
+    assert before.truth("test").equals(shop.truth("validation"))
+    past = before.events("train", "validation").collect()
+    assert past.sort("user_id", "timestamp").equals(
+        shop.events("train").collect().sort("user_id", "timestamp")
+    )
+    last = past.sort("timestamp").group_by("user_id").tail(1).select("user_id", "item_id").sort("user_id")
+    assert before.truth("validation").equals(last)
+
+
+def test_a_step_that_is_switched_off_is_not_done_again(tmp_path: Path, settings: Settings) -> None:
+    off = settings.model_copy(update={"ranker": settings.ranker.model_copy(update={"enabled": False})})
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "events.csv").write_text("user_id,item_id,timestamp\nu,i,1700000000\n")
+    with pytest.raises(InputError, match=r"ranker.enabled=true"):
+        pipeline.run(tmp_path / "raw", tmp_path / "out", off, redo=["rank"])
