@@ -30,8 +30,8 @@ class BoostingSettings(BaseModel):
     objective: Literal["lambdarank", "rank_xendcg", "binary"] = Field(
         default="lambdarank", description="what the trees minimise"
     )
-    trees: int = Field(default=60, ge=1, description="number of trees")
-    leaves: int = Field(default=15, ge=2, description="leaves of a tree")
+    trees: int = Field(default=100, ge=1, description="number of trees")
+    leaves: int = Field(default=7, ge=2, description="leaves of a tree")
     learning_rate: float = Field(default=0.05, gt=0, description="by which each tree's answer is multiplied")
     smallest_leaf: int = Field(default=100, ge=1, description="pairs in a leaf, at least")
     columns: float = Field(default=0.5, gt=0, le=1, description="share of the features that each tree sees")
