@@ -21,8 +21,8 @@ from aisle.data.history import Histories
 from aisle.data.schema import DAY
 
 HALF_LIVES: tuple[float, ...] = (7.0, 30.0, 90.0, 365.0)
-POPULARITY = (0.1, 0.25, 0.5, 0.75, 1.0)
-NEW = (-8.0, -4.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
+POPULARITY = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+NEW = (-8.0, -4.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)

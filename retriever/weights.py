@@ -26,7 +26,7 @@ from aisle.retriever.validation import Relevant, mean_ndcg, relevant_in_validati
 FUSED = "fused"
 """Name of all sources together."""
 
-MOST_USERS = 5_000
+MOST_USERS = 20_000
 """Validation users, drawn at random, on whom settings and weights are chosen."""
 
 DEPTH = 200
