@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aisle.ranker.sentiment.settings import SentimentSettings
+
 ScorerKind = Literal["boosting", "network"]
 
 
@@ -79,3 +81,4 @@ class RankerSettings(BaseModel):
     pairs: PairSettings = PairSettings()
     boosting: BoostingSettings = BoostingSettings()
     network: NetworkSettings = NetworkSettings()
+    sentiment: SentimentSettings = SentimentSettings()

@@ -44,28 +44,33 @@ def table_texts(path: Path, column: str) -> list[str]:
     Raises:
         InputError: there is no such file, column or text.
     """
-    if not path.is_file():
-        raise InputError("a table", f"no such file: {path}", "check --texts")
-    try:
-        table = _read(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        found = f"{path}: {(str(error).splitlines() or [''])[0]}"
-        raise InputError("a table that can be read", found, "check the file") from error
+    table = read_table(path)
     if column not in table.columns or table[column].dtype != pl.String:
         names = [name for name, dtype in table.schema.items() if dtype == pl.String]
         raise InputError("a column of texts", f"{column!r} in {path}", f"one of: --column {', '.join(names)}")
     return _distinct(table[column].drop_nulls().to_list())
 
 
-def _read(path: Path) -> pl.DataFrame:
+def read_table(path: Path) -> pl.DataFrame:
+    """A table: CSV or TSV (all columns text), Parquet or JSON lines; gzipped where the name ends in .gz.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+    """
+    if not path.is_file():
+        raise InputError("a table", f"no such file: {path}", "check the path")
     kind = Path(path.name.removesuffix(".gz")).suffix
     if kind not in KINDS:
         raise InputError(f"a table: {', '.join(KINDS)}", f"{path}", "convert it, or name it by what it is")
-    if kind == ".parquet":
-        return pl.read_parquet(path)
-    if kind == ".jsonl":
-        return pl.read_ndjson(path)
-    return pl.read_csv(path, separator="\t" if kind == ".tsv" else ",", infer_schema=False)
+    try:
+        if kind == ".parquet":
+            return pl.read_parquet(path)
+        if kind == ".jsonl":
+            return pl.read_ndjson(path)
+        return pl.read_csv(path, separator="\t" if kind == ".tsv" else ",", infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        found = f"{path}: {(str(error).splitlines() or [''])[0]}"
+        raise InputError("a table that can be read", found, "check the file") from error
 
 
 def held_out(texts: Sequence[str], share: float, most: int, seed: int) -> tuple[list[str], list[str]]:

@@ -11,12 +11,15 @@ reviews
     =============  =========================  ======================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
 from aisle.data.errors import InputError
 from aisle.data.prepared import Part, Prepared
+from aisle.data.readers.canonical import ids, numbers, times
 from aisle.data.schema import TIMESTAMP, of_kinds
 
 REVIEWS = pl.Schema(
@@ -68,6 +71,81 @@ def shop_reviews(prepared: Prepared, parts: Sequence[Part] = ("train", "validati
     return found.sort("time", "user_id", "item_id", maintain_order=True).collect().match_to_schema(REVIEWS)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table say what of a review; None: the table does not say it.
+
+    Attributes:
+        text: one or more, joined in this order (a title and the words).
+        stars: 0 to 5.
+        label: a class that somebody gave.
+        item_id, user_id: who reviewed what.
+        time: when, in any form that `aisle prepare` reads.
+    """
+
+    text: tuple[str, ...]
+    stars: str | None = None
+    label: str | None = None
+    item_id: str | None = None
+    user_id: str | None = None
+    time: str | None = None
+
+
+def table_reviews(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """Reviews of any table (`REVIEWS`, and `label` String), in its order, none left out.
+
+    Raises:
+        InputError: a column is not there.
+    """
+    single = (columns.stars, columns.label, columns.item_id, columns.user_id, columns.time)
+    missing = [name for name in (*columns.text, *single) if name is not None and name not in table.columns]
+    if missing or not columns.text:
+        found = f"no column {missing[0]!r}" if missing else "no column of texts is named"
+        raise InputError("columns of the table", found, f"one of: {', '.join(table.columns)}")
+
+    def told(name: str | None, dtype: pl.DataType) -> pl.Expr:
+        if name is None:
+            return pl.lit(None, dtype)
+        column, given = pl.col(name), table.schema[name]
+        if dtype == TIMESTAMP:
+            return times(column, given)
+        return numbers(column, given) if dtype == pl.Float64 else ids(column, given)
+
+    words = [pl.col(name).cast(pl.String).str.strip_chars() for name in columns.text]
+    text = pl.concat_str(
+        [pl.when(word != "").then(word) for word in words], separator=". ", ignore_nulls=True
+    )
+    stars = told(columns.stars, pl.Float64())
+    return table.select(
+        user_id=told(columns.user_id, pl.String()),
+        item_id=told(columns.item_id, pl.String()),
+        time=told(columns.time, TIMESTAMP),
+        stars=stars,
+        text=pl.when(text != "").then(text),
+        polarity=polarity_of_stars(stars),
+        label=told(columns.label, pl.String()),
+    )
+
+
+def read_reviews(source: Path, columns: Columns, parts: Sequence[Part]) -> pl.DataFrame:
+    """Reviews of a table, or of the run of a shop (its folder), where `columns` and the label mean nothing.
+
+    Args:
+        source: a file, or a folder that holds `prepare/`.
+        columns: of the file.
+        parts: of the shop's split.
+
+    Raises:
+        InputError: neither is there, or a column is not.
+    """
+    if source.is_dir():
+        shop = shop_reviews(Prepared(source / "prepare"), parts)
+        return shop.with_columns(label=pl.lit(None, pl.String))
+    from aisle.retriever.corpus import read_table  # brings torch along
+
+    return table_reviews(read_table(source), columns)
+
+
 def item_categories(items: pl.DataFrame, least_items: int) -> pl.DataFrame:
     """(item_id, category): the narrowest category on each item's path that holds `least_items` items.
 
@@ -84,7 +162,7 @@ def item_categories(items: pl.DataFrame, least_items: int) -> pl.DataFrame:
     return narrowest.select("item_id", "category").sort("item_id")
 
 
-def check_columns(table: pl.DataFrame, schema: dict[str, pl.DataType], what: str) -> None:
+def check_columns(table: pl.DataFrame, schema: Mapping[str, pl.DataType], what: str) -> None:
     """Refuse a table without the given columns, or with others in their place.
 
     Raises:

@@ -67,8 +67,13 @@ def merged(model: nn.Module) -> nn.Module:
     return plain
 
 
-def freeze(model: nn.Module, layers: int) -> None:
+def freeze(model: nn.Module, layers: int, setting: str = "retriever.finetune.frozen_layers") -> None:
     """Keep the weights of the lowest `layers` and of all that is read before them, and of an unused pooler.
+
+    Args:
+        model: a transformer.
+        layers: how many.
+        setting: that says so, for errors.
 
     Raises:
         InputError: the model has not that many layers.
@@ -77,7 +82,7 @@ def freeze(model: nn.Module, layers: int) -> None:
     if layers > len(blocks):
         raise InputError(
             f"at most {len(blocks)} frozen layers, which is what the language model has",
-            f"retriever.finetune.frozen_layers = {layers}",
+            f"{setting} = {layers}",
             "lower it",
         )
     for name, parameter in model.named_parameters():

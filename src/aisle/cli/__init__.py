@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aisle.cli import about, hub, measuring, ranking, shops, stages, tuning
+from aisle.cli import about, hub, measuring, ranking, sentiment, shops, stages, tuning
 from aisle.cli.verb import verb
 
 app = typer.Typer(
@@ -52,6 +52,8 @@ for command in (
     about.settings,
 ):
     verb(app)(command)
+
+app.add_typer(sentiment.app, name="sentiment")
 
 
 def main() -> None:
