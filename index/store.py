@@ -1,52 +1,111 @@
-"""An exact index on disk: FAISS file, ids, and a description with the checksums of both."""
+"""An index in a folder: its own files, ids, vectors, and a description with the checksums of all.
 
-import json
+index.faiss          the index; kind.json says which kind it is
+ids.arrow            id of each row
+vectors.safetensors  the vectors as they came, where they are kept
+index.json           the description, written last
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import faiss
+import numpy as np
 import polars as pl
+from jaxtyping import Float
+from numpy.typing import NDArray
 
-from aisle.checksum import file_sha256
+from aisle.index import kinds
+from aisle.index.base import Index
+from aisle.index.columns import IdColumn, read_vectors, write_ids, write_vectors
+from aisle.index.description import NAME, Check, Description, entries
 from aisle.index.errors import IndexFault
-from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
 
-FORMAT = 1
+INDEX, IDS, VECTORS = "index.faiss", "ids.arrow", "vectors.safetensors"
 
 
-def save(index: ExactIndex, ids: pl.Series, folder: Path, *, model: str) -> None:
-    """Write `index.faiss`, `ids.parquet` and, last, `index.json`.
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An index in a folder, opened.
+
+    Attributes:
+        folder: where it is.
+        description: what it says about itself.
+        index: ready to search.
+        ids: of its rows.
+    """
+
+    folder: Path
+    description: Description
+    index: Index
+    ids: IdColumn
+
+    @cached_property
+    def vectors(self) -> Float[NDArray[np.float32], "n dim"]:
+        """The vectors as they came, mapped into memory; those in the index where they are not kept."""
+        path = self.folder / VECTORS
+        return read_vectors(path) if path.is_file() else self.index.vectors
+
+
+def save(
+    index: Index,
+    ids: pl.Series,
+    folder: Path,
+    *,
+    model: str,
+    encoder: str = "",
+    data: str = "",
+    settings: IndexSettings,
+    counts: Mapping[str, int] | None = None,
+    vectors: Float[NDArray[np.float32], "n dim"] | None = None,
+) -> Description:
+    """Write an index and, last, its description.
 
     Args:
         index: the index.
         ids: external id of each row, String, all different.
         folder: existing folder to write into.
         model: fingerprint of the towers that made the vectors.
+        encoder: fingerprint of the language model that read the texts.
+        data: fingerprint of ids and texts.
+        settings: of the index.
+        counts: what was counted on the way.
+        vectors: as they came, to be kept beside the index.
 
     Raises:
-        IndexFault: not one distinct id for each row.
+        IndexFault: not one distinct id for each row, or vectors of another shape.
     """
-    if len(ids) != len(index) or ids.n_unique() != len(ids):
+    if len(ids) != len(index) or ids.n_unique() != len(ids) or ids.null_count():
         raise IndexFault(
             f"{len(index)} distinct ids",
-            f"{ids.n_unique()} distinct among {len(ids)}",
+            f"{ids.n_unique()} distinct among {len(ids)}, {ids.null_count()} missing",
             "one id for each vector",
         )
-    faiss.write_index(index.faiss, str(folder / "index.faiss"))
-    pl.DataFrame({"item_id": ids}).write_parquet(folder / "ids.parquet")
-    description = {
-        "format": FORMAT,
-        "kind": "exact",
-        "metric": "inner_product",
-        "items": len(index),
-        "dim": index.dim,
-        "model": model,
-        "sha256": {name: file_sha256(folder / name) for name in ("index.faiss", "ids.parquet")},
-    }
-    (folder / "index.json").write_text(json.dumps(description, indent=2) + "\n")
+    if vectors is not None and vectors.shape != (len(index), index.dim):
+        raise IndexFault(
+            f"vectors of shape {(len(index), index.dim)}", f"shape {vectors.shape}", "keep those of the index"
+        )
+    kinds.write(index, folder)
+    write_ids(ids, folder / IDS)
+    if vectors is not None:
+        write_vectors(vectors, folder / VECTORS)
+    return Description(
+        kind=settings.kind,
+        metric=settings.metric,
+        items=len(index),
+        dim=index.dim,
+        model=model,
+        encoder=encoder,
+        data=data,
+        settings=settings.model_dump(mode="json"),
+        counts=dict(counts or {}),
+        files=dict(entries(folder)),
+    ).write(folder)
 
 
-def load(folder: Path, settings: IndexSettings, *, model: str | None = None) -> tuple[ExactIndex, pl.Series]:
+def load(folder: Path, settings: IndexSettings, *, model: str | None = None) -> tuple[Index, pl.Series]:
     """Read what :func:`save` wrote: the index and the id of each row.
 
     Args:
@@ -58,34 +117,60 @@ def load(folder: Path, settings: IndexSettings, *, model: str | None = None) -> 
         IndexFault: a file is missing, damaged or of a newer format, or the vectors are another model's.
     """
     try:
-        description = json.loads((folder / "index.json").read_text())
-    except (OSError, ValueError) as error:
-        raise IndexFault(
-            "an index (index.json)", f"{folder}: {error}", "build it with `aisle index`"
-        ) from error
-    if description.get("format") != FORMAT:
-        raise IndexFault(
-            f"an index of format {FORMAT}",
-            f"format {description.get('format')}",
-            "use the aisle that wrote it, or rebuild",
-        )
-    for name, expected in description["sha256"].items():
-        if not (folder / name).is_file() or file_sha256(folder / name) != expected:
-            raise IndexFault(
-                f"{name} as it was written", "missing or changed on disk", "rebuild with `aisle index`"
-            )
-    if model is not None and model != description["model"]:
+        found = open_folder(folder, settings, model=model)
+    except OSError as error:
+        raise IndexFault(f"an index ({NAME})", f"{folder}: {error}", "build it with `aisle index`") from error
+    return found.index, found.ids.series()
+
+
+def open_folder(
+    folder: Path, settings: IndexSettings | None = None, *, model: str | None = None, check: Check = "all"
+) -> Stored:
+    """Open what :func:`save` wrote, its files mapped into memory.
+
+    Args:
+        folder: the index's folder.
+        settings: where and how hard to search; None: as it was built.
+        model: fingerprint of the towers whose queries will come; None skips the comparison.
+        check: "all" reads every byte and notices any that changed; "sizes" opens at once.
+
+    Raises:
+        FileNotFoundError: there is no description.
+        IndexFault: a file is missing, damaged or of a newer format, or the vectors are another model's.
+    """
+    description = Description.read(folder)
+    if damage := description.damage(folder, check):
+        raise IndexFault("an index as it was written", f"{folder}: {damage}", "rebuild with `aisle index`")
+    if model is not None and model != description.model:
         raise IndexFault(
             f"vectors of model {model[:12]}",
-            f"vectors of model {description['model'][:12]}",
+            f"vectors of model {description.model[:12]}",
             "rebuild with `aisle index`",
         )
-    index = ExactIndex.of(_flat(folder / "index.faiss"), settings)
-    return index, pl.read_parquet(folder / "ids.parquet")["item_id"]
+    _check_header(folder / INDEX, description)
+    index = kinds.read(folder, settings or IndexSettings.model_validate(description.settings))
+    ids = IdColumn(folder / IDS)
+    if not len(ids) == len(index) == description.items:
+        found = f"{folder}: {len(ids):,} ids, {len(index):,} vectors"
+        raise IndexFault(f"{description.items:,} items", found, "rebuild with `aisle index`")
+    return Stored(folder, description, index, ids)
 
 
-def _flat(path: Path) -> faiss.IndexFlatIP:
-    index = faiss.read_index(str(path))
-    if not isinstance(index, faiss.IndexFlatIP):
-        raise IndexFault("a flat inner product index", type(index).__name__, "rebuild with `aisle index`")
-    return index
+def _check_header(path: Path, description: Description) -> None:
+    """Whether a file begins like an index of so many vectors, and is long enough where that is known.
+
+    FAISS trusts its files: one that says it is larger than it is ends the process.
+
+    Raises:
+        IndexFault: it does not.
+    """
+    with path.open("rb") as file:
+        header = file.read(16)
+    kind, dim, items = header[:4], int.from_bytes(header[4:8], "little"), int.from_bytes(header[8:], "little")
+    fits = (dim, items) == (description.dim, description.items)
+    if kind == b"IxFI":
+        fits = fits and path.stat().st_size >= 4 * dim * items
+    if not fits:
+        found = f"{path}: {items:,} of {dim:,} numbers, {path.stat().st_size:,} bytes"
+        wanted = f"an index of {description.items:,} vectors of {description.dim:,} numbers"
+        raise IndexFault(wanted, found, "rebuild with `aisle index`")

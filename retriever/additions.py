@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from aisle.retriever.arithmetic import device
 from aisle.retriever.cooccurrence import CoOccurrence
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import Model, build
+from aisle.retriever.sources import divisors, item_vectors, side_by_side
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.weights import FUSED
 
@@ -37,20 +40,69 @@ def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
     if model.text is not None:
         encoder = Encoder.load(model.settings.encoder, device())
         text = torch.cat([model.text, torch.from_numpy(encoder.encode(list(texts), "encoding items"))])
+    return _with_text(model, known, text)
+
+
+def with_texts(
+    model: Model, ids: pl.Series, vectors: Float[NDArray[np.float32], "n text_dim"]
+) -> tuple[Model, Int[NDArray[np.int64], " n"]]:
+    """The model as it would be if the catalogue said something else: other texts, and items that are new.
+
+    Args:
+        model: trained, on texts among other things.
+        ids: items of the catalogue of today, all different.
+        vectors: text vector of each, by the model's own encoder.
+
+    Returns:
+        A model of all items, the ones that are gone included, and the row of each of `ids` in it.
+
+    Raises:
+        InputError: the model reads no texts.
+    """
+    if model.text is None:
+        raise InputError("a model that reads texts", "one of ids alone", "train with text to add items")
+    known = model.items.to_frame("item_id").with_row_index("row")
+    found = ids.to_frame("item_id").join(known, on="item_id", how="left", maintain_order="left")["row"]
+    rows = found.cast(pl.Int64)
+    new = rows.is_null().to_numpy()
+    places = rows.fill_null(-1).to_numpy().copy()
+    places[new] = len(model.items) + np.arange(int(new.sum()))
+    text = model.text.clone()
+    text[torch.from_numpy(places[~new])] = torch.from_numpy(vectors[~new])
+    text = torch.cat([text, torch.from_numpy(vectors[new])])
+    return _with_text(model, pl.concat([model.items, ids.filter(pl.Series(new))]), text), places
+
+
+def indexed_vectors(
+    model: Model, ids: pl.Series, vectors: Float[NDArray[np.float32], "n text_dim"]
+) -> Float[NDArray[np.float32], "n dim"]:
+    """Vectors of the items of today for an index that the model's queries search (`Sources.indexed`).
+
+    Arguments are those of :func:`with_texts`.
+    """
+    longer, rows = with_texts(model, ids, vectors)
+    found = item_vectors(longer.towers, longer.similarity)
+    temperatures = divisors(longer.temperatures, longer.similarity)
+    return side_by_side(longer.weights.fused, temperatures, found, longer.priors[FUSED])[rows]
+
+
+def _with_text(model: Model, items: pl.Series, text: Tensor | None) -> Model:
+    """The model with these items, the first of which it knows, and these text vectors."""
+    more = len(items) - len(model.items)
     weights = {FUSED: model.weights.fused, **model.weights.alone}
     priors = {
-        name: np.concatenate([prior, np.full(len(ids), weights[name].prior.new, np.float32)])
+        name: np.concatenate([prior, np.full(more, weights[name].prior.new, np.float32)])
         for name, prior in model.priors.items()
     }
     return replace(
         model,
-        towers={name: _longer(model, name, text, len(ids)) for name in model.towers},
+        towers={name: _longer(model, name, text, more) for name in model.towers},
         similarity=replace(model.similarity, vectors=text.numpy())
         if model.similarity and text is not None
         else None,
-        co_occurrence=model.co_occurrence and _wider(model.co_occurrence, len(ids)),
+        co_occurrence=model.co_occurrence and _wider(model.co_occurrence, more),
         priors=priors,
-        items=known,
+        items=items,
         text=text,
     )
 

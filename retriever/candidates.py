@@ -16,7 +16,9 @@ from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.tables import TableWriter
 from aisle.index import store
-from aisle.index.exact import NONE, ExactIndex
+from aisle.index.base import NONE, Index
+from aisle.index.exact import ExactIndex
+from aisle.index.kinds import build
 from aisle.index.settings import IndexSettings
 from aisle.retriever.locate import sha256_of
 from aisle.retriever.model import Model, load
@@ -30,7 +32,7 @@ RUN = pl.Schema({"user_id": pl.String(), "rank": pl.Int64(), "item_id": pl.Strin
 
 
 def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSettings) -> None:
-    """Index the weighted vectors of a model's sources: index.faiss, ids.parquet and index.json in `out`.
+    """Index the weighted vectors of a model's sources: the files of `aisle.index.store` in `out`.
 
     Raises:
         InputError: the towers were trained on another catalogue.
@@ -38,7 +40,7 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
     trained = load(model)
     _same_catalogue(prepared, trained.items)
     vectors = sources_of(prepared, trained).indexed(trained.weights.fused, trained.priors[FUSED])
-    store.save(ExactIndex(vectors, settings), trained.items, out, model=fingerprint(model))
+    store.save(build(vectors, settings), trained.items, out, model=fingerprint(model), settings=settings)
 
 
 class Retriever:
@@ -64,7 +66,7 @@ class Retriever:
         self,
         prepared: Prepared,
         model: Model,
-        index: ExactIndex,
+        index: Index,
         settings: IndexSettings,
         work: Path | None = None,
     ) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from aisle.data.ids import Rows
 from aisle.data.prepared import Part
-from aisle.index.exact import NONE, ExactIndex
+from aisle.index.base import NONE, Index
+from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
 from aisle.retriever.cooccurrence import CoOccurrence
 from aisle.retriever.fusion import Fusion
@@ -89,16 +90,13 @@ class Sources:
         users: Users,
     ) -> "Sources":
         """The sources, with the catalogue's vectors computed."""
-        with torch.inference_mode():
-            vectors = [tower.item_vectors().float().cpu().numpy() for tower in towers.values()]
-        if similarity:
-            vectors.append(similarity.vectors)
+        vectors = item_vectors(towers, similarity)
         return cls(towers, temperatures, similarity, co_occurrence, users, vectors)
 
     @property
     def divisors(self) -> dict[str, float]:
         """Temperature of each source with vectors, by name; the main towers first."""
-        return {**self.temperatures, **({TEXT_SIMILARITY: TEMPERATURE} if self.similarity else {})}
+        return divisors(self.temperatures, self.similarity)
 
     @property
     def names(self) -> list[str]:
@@ -142,9 +140,7 @@ class Sources:
 
         The sources' vectors stand side by side, weighted, and the prior behind them.
         """
-        weighted = zip(fusion.vectors, self.divisors.values(), self.item_vectors, strict=True)
-        parts = [np.float32(weight / temperature) * vectors for weight, temperature, vectors in weighted]
-        return np.concatenate([*parts, prior[:, None]], axis=1, dtype=np.float32)
+        return side_by_side(fusion, self.divisors, self.item_vectors, prior)
 
     def queries(self, asked: Asked) -> Vectors:
         """Vectors of users for an index of :meth:`indexed` vectors."""
@@ -152,7 +148,31 @@ class Sources:
         return np.concatenate([*asked.vectors, ones], axis=1, dtype=np.float32)
 
 
-def nearest(index: ExactIndex, queries: Vectors, k: int, seen: Sequence[Rows]) -> tuple[Rows, Rows]:
+def item_vectors(towers: Mapping[str, TwoTower], similarity: TextSimilarity | None) -> list[Vectors]:
+    """Vectors of the catalogue, by source with vectors."""
+    with torch.inference_mode():
+        vectors = [tower.item_vectors().float().cpu().numpy() for tower in towers.values()]
+    return [*vectors, similarity.vectors] if similarity else vectors
+
+
+def divisors(temperatures: Mapping[str, float], similarity: TextSimilarity | None) -> dict[str, float]:
+    """Temperature of each source with vectors, by name; the main towers first."""
+    return {**temperatures, **({TEXT_SIMILARITY: TEMPERATURE} if similarity else {})}
+
+
+def side_by_side(
+    fusion: Fusion,
+    temperatures: Mapping[str, float],
+    vectors: Sequence[Vectors],
+    prior: Float[NDArray[np.float32], " items"],
+) -> Vectors:
+    """Vectors of several sources, weighted, and the prior behind them (:meth:`Sources.indexed`)."""
+    weighted = zip(fusion.vectors, temperatures.values(), vectors, strict=True)
+    parts = [np.float32(weight / temperature) * some for weight, temperature, some in weighted]
+    return np.concatenate([*parts, prior[:, None]], axis=1, dtype=np.float32)
+
+
+def nearest(index: Index, queries: Vectors, k: int, seen: Sequence[Rows]) -> tuple[Rows, Rows]:
     """The `k` best unseen items of each query as pairs: place of the query, item row."""
     _, rows = index.search(queries, k, seen)
     user, place = np.nonzero(rows != NONE)

@@ -1,7 +1,6 @@
 """Texts of the prepared shop's items and histories, and their vectors."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from aisle.data.prepared import Part, Prepared
 from aisle.data.settings import TextSettings
 from aisle.data.text import render_history, render_items
+from aisle.index.columns import header
 from aisle.retriever.encoder import Encoder
 
 AT_ONCE = 1 << 18
@@ -99,14 +99,6 @@ def write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], rows: int, 
         for block in blocks:
             file.write(np.ascontiguousarray(block, "<f4").data)
     unfinished.replace(path)
-
-
-def header(rows: int, dim: int) -> bytes:
-    """What stands before the numbers in a safetensors file of one float32 tensor, `vectors`."""
-    tensor = {"dtype": "F32", "shape": [rows, dim], "data_offsets": [0, 4 * rows * dim]}
-    text = json.dumps({"vectors": tensor}).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
 
 
 def mean_of_history(

@@ -100,7 +100,11 @@ def test_dependencies_are_what_the_code_imports() -> None:
     declared = {re.split(r"[<>=;\[ ]", line)[0].lower().replace("-", "_") for line in project["dependencies"]}
     shipped = [path for path in sources() if path.relative_to(ROOT).parts[0] in (*COMPONENTS, "src")]
     used = {name.partition(".")[0] for path in shipped for name in imported(path)}
-    used -= {*sys.stdlib_module_names, "aisle"}
+    extras = {"adbc_driver_postgresql"}  # `pip install aisle[sql]`
+    assert {
+        re.split(r"[<>=]", line)[0].replace("-", "_") for line in project["optional-dependencies"]["sql"]
+    } == (extras)
+    used -= {*sys.stdlib_module_names, "aisle", *extras}
     carried = {"markupsafe": "jinja2", "pydantic_core": "pydantic"}
     carried |= {"sklearn": "scikit_learn"}  # one thing, two spellings
     behind_the_scenes = {"accelerate"}  # the Trainer of transformers needs it

@@ -17,6 +17,7 @@ from aisle.data.errors import InputError
 from aisle.data.settings import DataSettings
 from aisle.eval.baselines.settings import BaselineSettings
 from aisle.eval.settings import EvaluateSettings
+from aisle.index.rebuild_settings import RebuildSettings
 from aisle.index.settings import IndexSettings
 from aisle.ranker.settings import RankerSettings
 from aisle.retriever.settings import RetrieverSettings
@@ -51,6 +52,7 @@ class Settings(BaseModel):
     data: DataSettings = DataSettings()
     retriever: RetrieverSettings = RetrieverSettings()
     index: IndexSettings = IndexSettings()
+    rebuild: RebuildSettings = RebuildSettings()
     candidates: CandidatesSettings = CandidatesSettings()
     ranker: RankerSettings = RankerSettings()
     evaluate: EvaluationSettings = EvaluationSettings()

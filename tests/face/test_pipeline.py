@@ -107,7 +107,7 @@ def test_every_stage_leaves_what_the_architecture_says(out: Path) -> None:
         "prepare": {"items.parquet", "events.parquet", "rejects.parquet", "counts.json"}
         | {f"split/{part}.parquet" for part in ("train", "validation", "test")},
         "train": {"curve.jsonl"},
-        "index": {"index.faiss", "ids.parquet", "index.json"},
+        "index": {"index.faiss", "kind.json", "ids.arrow", "index.json"},
         "candidates": {
             "candidates.parquet",
             *(f"sources/{source}.parquet" for source in SOURCES),
@@ -139,7 +139,7 @@ def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
 
 def stated(used: Settings) -> dict[str, Any]:
     """The settings that bear on any stage."""
-    idle = {"data": {"mapping"}, "retriever": {"report_to"}, "tune": True}
+    idle = {"data": {"mapping"}, "retriever": {"report_to"}, "tune": True, "rebuild": True}
     return used.model_dump(mode="json", exclude=idle)
 
 

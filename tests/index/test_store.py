@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from aisle.index import store
+from aisle.index.description import FORMAT
 from aisle.index.errors import IndexFault
 from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
@@ -17,7 +18,7 @@ CPU = IndexSettings(device="cpu")
 @pytest.fixture
 def saved(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    store.save(ExactIndex(vectors, CPU), pl.Series(list("abcdef")), tmp_path, model="towers")
+    store.save(ExactIndex(vectors, CPU), pl.Series(list("abcdef")), tmp_path, model="towers", settings=CPU)
     return vectors, tmp_path
 
 
@@ -28,7 +29,7 @@ def test_round_trip(saved):
     assert ids.to_list() == list("abcdef")
 
 
-@pytest.mark.parametrize("name", ["index.faiss", "ids.parquet"])
+@pytest.mark.parametrize("name", ["index.faiss", "ids.arrow"])
 def test_every_flipped_bit_is_noticed(saved, name):
     _, folder = saved
     whole = (folder / name).read_bytes()
@@ -36,11 +37,11 @@ def test_every_flipped_bit_is_noticed(saved, name):
         broken = bytearray(whole)
         broken[place] ^= 1 << (place % 8)
         (folder / name).write_bytes(broken)
-        with pytest.raises(IndexFault, match="changed on disk"):
+        with pytest.raises(IndexFault, match="has changed"):
             store.load(folder, CPU)
 
 
-@pytest.mark.parametrize("name", ["index.faiss", "ids.parquet", "index.json"])
+@pytest.mark.parametrize("name", ["index.faiss", "ids.arrow", "index.json"])
 def test_a_missing_file(saved, name):
     _, folder = saved
     (folder / name).unlink()
@@ -55,12 +56,18 @@ def test_another_models_index(saved):
 
 def test_a_newer_format(saved):
     path = saved[1] / "index.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": store.FORMAT + 1}))
-    with pytest.raises(IndexFault, match=f"format {store.FORMAT + 1}"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": FORMAT + 1}))
+    with pytest.raises(IndexFault, match=f"format {FORMAT + 1}"):
         store.load(saved[1], CPU)
 
 
 @pytest.mark.parametrize("ids", [["a"], ["a", "a"]])
 def test_ids_must_be_one_for_each_vector(tmp_path, ids):
     with pytest.raises(IndexFault, match="2 distinct ids"):
-        store.save(ExactIndex(np.eye(2, dtype=np.float32), CPU), pl.Series(ids), tmp_path, model="towers")
+        store.save(
+            ExactIndex(np.eye(2, dtype=np.float32), CPU),
+            pl.Series(ids),
+            tmp_path,
+            model="towers",
+            settings=CPU,
+        )

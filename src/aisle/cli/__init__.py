@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aisle.cli import about, hub, measuring, ranking, sentiment, shops, stages, tuning
+from aisle.cli import about, hub, indexing, measuring, ranking, sentiment, shops, stages, tuning
 from aisle.cli.verb import verb
 
 app = typer.Typer(
@@ -39,7 +39,6 @@ for command in (
     stages.pretrain,
     stages.finetune,
     stages.train,
-    stages.index,
     stages.candidates,
     ranking.ranker,
     ranking.rank,
@@ -52,6 +51,7 @@ for command in (
     about.settings,
 ):
     verb(app)(command)
+app.add_typer(indexing.app)
 
 app.add_typer(sentiment.app, name="sentiment")
 

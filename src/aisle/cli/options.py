@@ -54,6 +54,7 @@ def settings_of(
         "split": "data.split.strategy",
         "mapping": "data.mapping",
         "encoder": "retriever.encoder.model",
+        "keep": "rebuild.keep",
     }
     given = {keys[name]: value for name, value in own.items() if value is not None}
     named = [

@@ -141,13 +141,6 @@ def train(
     return stage_answer(out, pipeline.train(out, settings, redo=redo))
 
 
-def index(out: Out, config: Config = None, set_: Set = None, redo: Redo = False) -> Answer:
-    """Index the item vectors."""
-    from aisle import pipeline
-
-    return stage_answer(out, pipeline.index(out, settings_of(config, set_), redo=redo))
-
-
 def candidates(out: Out, config: Config = None, set_: Set = None, redo: Redo = False) -> Answer:
     """Retrieve the best unseen items of every user."""
     from aisle import pipeline

@@ -51,30 +51,37 @@ class Answer:
     shown: list["RenderableType"] = field(default_factory=list)
 
 
-def verb(app: typer.Typer) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
+def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
     """Register a function as a verb that also takes --json, --quiet and --debug and fails politely."""
 
     def register(command: Callable[..., Answer]) -> Callable[..., None]:
-        @wraps(command)
-        def guarded(*, as_json: bool, quiet: bool, debug: bool, **arguments: Any) -> None:
-            with telling(quiet=quiet or as_json), polite(as_json=as_json, debug=debug):
-                show(command(**arguments), as_json=as_json)
-
-        shared = {"as_json": AsJson, "quiet": Quiet, "debug": Debug}
-        signature = inspect.signature(command)
-        options = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-            for name, kind in shared.items()
-        ]
-        parameters = [
-            one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()
-        ]
-        guarded.__signature__ = signature.replace(parameters=[*parameters, *options])  # type: ignore[attr-defined]
-        guarded.__annotations__ = {**command.__annotations__, **shared}
-        app.command()(guarded)
-        return guarded
+        verb = guarded(command)
+        app.command(name)(verb)
+        return verb
 
     return register
+
+
+def guarded(command: Callable[..., Answer | None]) -> Callable[..., None]:
+    """The function with --json, --quiet and --debug, failing politely; None is nothing to say."""
+
+    @wraps(command)
+    def verb(*, as_json: bool, quiet: bool, debug: bool, **arguments: Any) -> None:
+        with telling(quiet=quiet or as_json), polite(as_json=as_json, debug=debug):
+            answer = command(**arguments)
+            if answer is not None:
+                show(answer, as_json=as_json)
+
+    shared = {"as_json": AsJson, "quiet": Quiet, "debug": Debug}
+    signature = inspect.signature(command)
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in shared.items()
+    ]
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
+    verb.__signature__ = signature.replace(parameters=[*parameters, *options])  # type: ignore[attr-defined]
+    verb.__annotations__ = {**command.__annotations__, **shared}
+    return verb
 
 
 @contextmanager

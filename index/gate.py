@@ -1,0 +1,176 @@
+"""What an index has to show before it goes live: recall, likeness to the live one, sound vectors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from aisle.index.base import NONE, Index
+from aisle.index.rebuild_settings import GateSettings
+
+ROWS_AT_ONCE = 1 << 16
+"""Vectors that the exact search of the sample reads at once."""
+
+Vectors = Float[NDArray[np.float32], "n dim"]
+Neighbours = Int[NDArray[np.int64], "sample k"]
+
+
+class Finding(BaseModel):
+    """One check: what was measured, and what was wanted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    check: str
+    value: float
+    wanted: str = Field(description="in words, such as `at least 0.95`")
+    passed: bool
+
+    def __str__(self) -> str:
+        return f"{self.check} {self.value:.4g}, {self.wanted}: {'passed' if self.passed else 'FAILED'}"
+
+
+@dataclass(frozen=True)
+class Side:
+    """An index with what belongs to it.
+
+    Attributes:
+        index: searches.
+        ids: of its rows.
+        vectors: as they came, float32 (n, dim).
+        metric: inner_product or cosine.
+    """
+
+    index: Index
+    ids: pl.Series
+    vectors: Vectors
+    metric: str = "inner_product"
+
+
+def inspect(fresh: Side, live: Side | None, settings: GateSettings) -> list[Finding]:
+    """Measure a new index, alone and beside the live one.
+
+    recall      of the `k` nearest neighbours of sampled items, the share that exact search finds, too
+    overlap     of the neighbours of sampled items that both versions have, the share that both name
+    not finite  vectors with NaN or infinity
+    zero        share of vectors without length
+    norm drift  change of the mean length against the live version, as a share of it
+    count drift change of the number of items, as a share of the live version's
+
+    Args:
+        fresh: the new index.
+        live: the one that is served; None for the first.
+        settings: thresholds, and how much is sampled.
+    """
+    norms = lengths(fresh.vectors)
+    spoilt = int((~np.isfinite(norms)).sum())
+    findings = [
+        at_most("not finite", float(spoilt), 0.0),
+        at_most("zero", float((norms == 0).mean()), settings.max_zero),
+    ]
+    if spoilt:
+        return findings
+    rows = sampled(np.arange(len(fresh.ids), dtype=np.int64), settings.sample)
+    found = neighbours(fresh, rows, settings.k)
+    exact = exact_neighbours(fresh, rows, settings.k)
+    findings.append(at_least("recall", shared(found, exact), settings.min_recall))
+    if live is None:
+        return findings
+    before = lengths(live.vectors)
+    drift = abs(float(norms.mean()) / max(float(before.mean()), 1e-12) - 1)
+    count = abs(len(fresh.ids) / len(live.ids) - 1)
+    return [
+        *findings,
+        at_most("norm drift", drift, settings.max_norm_drift),
+        at_most("count drift", count, settings.max_count_drift),
+        at_least("overlap", overlap(fresh, live, settings), settings.min_overlap),
+    ]
+
+
+def overlap(fresh: Side, live: Side, settings: GateSettings) -> float:
+    """Mean share of the neighbours that both versions name, over sampled items of both; 0 without any."""
+    new = pl.DataFrame({"id": fresh.ids, "new": np.arange(len(fresh.ids), dtype=np.int64)})
+    old = pl.DataFrame({"id": live.ids, "old": np.arange(len(live.ids), dtype=np.int64)})
+    common = new.join(old, on="id", maintain_order="left")
+    chosen = common[sampled(np.arange(len(common), dtype=np.int64), settings.sample)]
+    if not len(chosen):
+        return 0.0
+    ours = named(neighbours(fresh, chosen["new"].to_numpy(), settings.k), fresh.ids)
+    theirs = named(neighbours(live, chosen["old"].to_numpy(), settings.k), live.ids)
+    shares = [len(a & b) / max(len(a), len(b), 1) for a, b in zip(ours, theirs, strict=True)]
+    return float(np.mean(shares))
+
+
+def neighbours(side: Side, rows: Int[NDArray[np.int64], " sample"], k: int) -> Neighbours:
+    """Rows of the `k` items nearest to each of some items, itself left out."""
+    queries = np.ascontiguousarray(side.vectors[rows], np.float32)
+    _, found = side.index.search(queries, k, [np.array([row]) for row in rows])
+    return found
+
+
+def exact_neighbours(side: Side, rows: Int[NDArray[np.int64], " sample"], k: int) -> Neighbours:
+    """The same by a plain matrix product over the vectors, a part of them at a time."""
+    queries = np.ascontiguousarray(side.vectors[rows], np.float32)
+    if side.metric == "cosine":
+        queries = unit(queries)
+    best = np.full((len(rows), k), -np.inf, np.float32)
+    found = np.full((len(rows), k), NONE, np.int64)
+    for start in range(0, len(side.vectors), ROWS_AT_ONCE):
+        part = np.ascontiguousarray(side.vectors[start : start + ROWS_AT_ONCE], np.float32)
+        scores = queries @ (unit(part) if side.metric == "cosine" else part).T
+        here = (rows >= start) & (rows < start + len(part))
+        scores[np.flatnonzero(here), rows[here] - start] = -np.inf
+        both = np.concatenate([best, scores], axis=1)
+        places = np.broadcast_to(np.arange(start, start + len(part)), scores.shape)
+        names = np.concatenate([found, places], axis=1)
+        order = np.argpartition(-both, k - 1, axis=1)[:, :k]
+        best, found = np.take_along_axis(both, order, 1), np.take_along_axis(names, order, 1)
+    return np.where(np.isneginf(best), NONE, found)
+
+
+def shared(found: Neighbours, wanted: Neighbours) -> float:
+    """Mean share of the wanted rows that were found, row by row of the sample; 1 where none is wanted."""
+    hits = (found[:, :, None] == wanted[:, None, :]) & (wanted[:, None, :] != NONE)
+    sizes = (wanted != NONE).sum(axis=1)
+    return float(np.mean(np.where(sizes > 0, hits.any(axis=1).sum(axis=1) / np.maximum(sizes, 1), 1.0)))
+
+
+def named(rows: Neighbours, ids: pl.Series) -> list[set[str]]:
+    """The ids behind rows, a set for each item."""
+    return [set(ids.gather(some[some != NONE]).to_list()) for some in rows]
+
+
+def sampled(rows: Int[NDArray[np.int64], " n"], size: int) -> Int[NDArray[np.int64], " sample"]:
+    """At most `size` of the rows, the same ones each time, sorted."""
+    if len(rows) <= size:
+        return rows
+    chosen: NDArray[np.int64] = np.sort(np.random.default_rng(0).choice(rows, size, replace=False))
+    return chosen
+
+
+def lengths(vectors: Vectors) -> Float[NDArray[np.float64], " n"]:
+    """Length of each vector; NaN or infinity where it holds one."""
+    parts = [
+        np.linalg.norm(vectors[start : start + ROWS_AT_ONCE].astype(np.float64), axis=1)
+        for start in range(0, len(vectors), ROWS_AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Vectors of length 1; zeros stay."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    found: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return found
+
+
+def at_least(check: str, value: float, threshold: float) -> Finding:
+    """A finding whose value must not be smaller."""
+    return Finding(check=check, value=value, wanted=f"at least {threshold:g}", passed=value >= threshold)
+
+
+def at_most(check: str, value: float, threshold: float) -> Finding:
+    """A finding whose value must not be larger."""
+    return Finding(check=check, value=value, wanted=f"at most {threshold:g}", passed=value <= threshold)

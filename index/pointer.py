@@ -1,0 +1,103 @@
+"""`live.json`: which version is served, and who published what before it; replaced by one rename."""
+
+import getpass
+import hashlib
+import platform
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aisle.index.errors import IndexFault
+from aisle.index.gate import Finding
+
+NAME = "live.json"
+FORMAT = 1
+
+REMEMBERED = 200
+"""Publications that the pointer lists."""
+
+
+class Publication(BaseModel):
+    """That a version went live."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: str
+    at: str = Field(description="UTC, ISO 8601")
+    by: str = Field(description="user@machine")
+    how: str = Field(description="publish or rollback")
+    checks: tuple[Finding, ...] = Field(default=(), description="what the gate measured")
+    overridden: tuple[str, ...] = Field(default=(), description="checks that failed and were overridden")
+    why: str = Field(default="", description="reason given for the override")
+
+
+class Pointer(BaseModel):
+    """The live version and its predecessors, oldest first; the last publication is the live one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    publications: tuple[Publication, ...] = Field(min_length=1)
+    seal: str = Field(default="", description="SHA-256 over everything above, as compact JSON")
+
+    @property
+    def version(self) -> str:
+        """The live version."""
+        return self.publications[-1].version
+
+    @property
+    def checksum(self) -> str:
+        """What `seal` must be."""
+        return hashlib.sha256(self.model_dump_json(exclude={"seal"}).encode()).hexdigest()
+
+    def sealed(self) -> "Pointer":
+        """The same with its seal."""
+        return self.model_copy(update={"seal": self.checksum})
+
+    def content(self) -> bytes:
+        """The file, to the byte."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> "Pointer":
+        """Read the :meth:`content` of a sealed one.
+
+        Raises:
+            IndexFault: it is damaged, or of another format.
+        """
+        try:
+            found = cls.model_validate_json(content)
+        except ValidationError as error:
+            said = "; ".join(str(error).splitlines()[:3])
+            raise _damaged(where, said) from None
+        if found.format != FORMAT:
+            raise IndexFault(
+                f"{NAME} of format {FORMAT}", f"{where}: format {found.format}", "use the aisle that wrote it"
+            )
+        if found.seal != found.checksum or found.content() != content:
+            raise _damaged(where, "its content does not fit its seal")
+        return found
+
+    def then(self, publication: Publication) -> "Pointer":
+        """The pointer after one more publication."""
+        publications = (*self.publications, publication)[-REMEMBERED:]
+        return Pointer(publications=publications)
+
+
+def _damaged(where: str, said: str) -> IndexFault:
+    fix = f"remove it and publish a version again: `aisle index publish VERSION --index {where}`"
+    return IndexFault(f"{NAME} as it was written", f"{where}: {said}", fix)
+
+
+def whoever() -> str:
+    """Who this process works for: user@machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        user = "unknown"
+    return f"{user}@{platform.node()}"
+
+
+def now() -> str:
+    """This moment, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

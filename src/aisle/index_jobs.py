@@ -1,0 +1,145 @@
+"""Rebuilds of an index that is served: a catalogue, an encoder or a trained model, and a new version."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from aisle.data.catalogue import read_catalogue
+from aisle.data.progress import meter
+from aisle.data.settings import TextSettings
+from aisle.data.text import render_items
+from aisle.index.rebuild import Rebuilt, Source, rebuild
+from aisle.index.versions import Versions
+from aisle.retriever.locate import locate, weights_sha256
+from aisle.retriever.settings import EncoderSettings
+from aisle.settings import Settings
+from aisle.stages import Workshop
+
+if TYPE_CHECKING:
+    from aisle.retriever.encoder import Encoder
+
+LOG = logging.getLogger(__name__)
+
+Vectors = NDArray[np.float32]
+
+
+def rebuild_index(
+    place: str,
+    catalogue: str,
+    settings: Settings,
+    *,
+    query: str | None = None,
+    run: Path | None = None,
+    force: bool = False,
+    why: str = "",
+    listener: Callable[[str], None] | None = None,
+) -> Rebuilt:
+    """Bring the index at `place` up to date with a catalogue, and serve it.
+
+    Args:
+        place: a folder, or a URL that fsspec opens.
+        catalogue: file, folder, or URI of a database.
+        settings: of text, encoder, index and rebuild.
+        query: for a database.
+        run: folder of a run whose trained model makes the vectors; None: the encoder makes them.
+        force: publish although the gate fails.
+        why: the reason for that.
+        listener: called with the name of each step as it begins.
+
+    Raises:
+        InputError: the catalogue, the encoder or the run cannot be used.
+        GateFault: the new version does not pass the gate.
+        IndexFault: another process is at work there, or it cannot be written.
+    """
+    found = read_catalogue(catalogue, settings.data, query=query)
+    for reason, rows in found.rejected.items():
+        LOG.warning("%s rows of the catalogue are left out: %s", f"{rows:,}", reason)
+    make = of_encoder(settings) if run is None else of_run(run)
+    source = make(found.items, found.counts)
+    with meter("encoding items") as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.advance(done - bar.done)
+
+        return rebuild(
+            Versions(place),
+            source,
+            settings.index,
+            settings.rebuild,
+            force=force,
+            why=why,
+            progress=progress,
+            listener=listener,
+        )
+
+
+Maker = Callable[[pl.DataFrame, dict[str, int]], Source]
+
+
+def of_encoder(settings: Settings) -> Maker:
+    """Items as the language model alone sees them."""
+    encoder = Lazy(settings.retriever.encoder)
+
+    def make(items: pl.DataFrame, counts: dict[str, int]) -> Source:
+        texts = render_items(items, settings.data.text)
+        return Source(
+            items["item_id"], texts, encoder, encoder.fingerprint, encoder.fingerprint, counts=counts
+        )
+
+    return make
+
+
+def of_run(run: Path) -> Maker:
+    """Items as the trained model of a run sees them, with texts of today and items that are new.
+
+    Raises:
+        InputError: `train` has not been done, its files have changed since, or its model reads no texts.
+    """
+    from aisle.retriever.candidates import fingerprint
+    from aisle.retriever.model import load
+
+    manifest = Workshop(run).input("train")
+    folder = run / "train" / "model"
+    model = load(folder)
+    encoder = Lazy(model.settings.encoder)
+    text = TextSettings.model_validate(manifest.settings["text"])
+
+    def make(items: pl.DataFrame, counts: dict[str, int]) -> Source:
+        from aisle.retriever.additions import indexed_vectors
+
+        ids = items["item_id"]
+
+        def finish(vectors: Vectors) -> Vectors:
+            return indexed_vectors(model, ids, vectors)
+
+        texts = render_items(items, text)
+        return Source(ids, texts, encoder, encoder.fingerprint, fingerprint(folder), finish, counts)
+
+    return make
+
+
+class Lazy:
+    """An encoder that is loaded when there is something to encode."""
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        self.settings = settings
+        weights = weights_sha256(locate(settings.model))
+        read = settings.model_dump_json(exclude={"model", "batch_tokens"})
+        self.fingerprint = hashlib.sha256(f"{weights} {read}".encode()).hexdigest()
+        self._encoder: Encoder | None = None
+
+    def __call__(self, texts: list[str]) -> Vectors:
+        """Vectors of texts."""
+        from aisle.retriever.arithmetic import device
+        from aisle.retriever.encoder import Encoder
+
+        if self._encoder is None:
+            self._encoder = Encoder.load(self.settings, device())
+        return self._encoder.encode(texts)
