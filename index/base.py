@@ -1,7 +1,7 @@
 """What every index answers, whatever kind it is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,21 +20,24 @@ Found = tuple[Float[NDArray[np.float32], "b k"], Int[NDArray[np.int64], "b k"]]
 """Scores and rows of each query, best first; -inf and `NONE` where fewer are left."""
 
 
-@runtime_checkable
-class Index(Protocol):
+class Index(ABC):
     """Item vectors that can be searched: row `i` answers as row `i`."""
 
+    @abstractmethod
     def __len__(self) -> int:
         """Number of items."""
 
     @property
+    @abstractmethod
     def dim(self) -> int:
         """Length of a vector."""
 
     @property
+    @abstractmethod
     def vectors(self) -> Vectors:
         """All item vectors as they are stored: of unit length under cosine, rounded where storage rounds."""
 
+    @abstractmethod
     def reconstruct(self, rows: Int[NDArray[np.int64], " m"]) -> Float[NDArray[np.float32], "m dim"]:
         """The stored vectors of some rows.
 
@@ -42,6 +45,7 @@ class Index(Protocol):
             IndexFault: there is no such row.
         """
 
+    @abstractmethod
     def search(
         self,
         queries: Float[NDArray[np.float32], "b dim"],

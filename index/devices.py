@@ -11,6 +11,13 @@ def gpus() -> int:
     return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
 
 
+def gpu_memory(settings: IndexSettings) -> int:
+    """Bytes of memory of the GPUs that may be used; 0 without."""
+    if settings.device == "cpu":
+        return 0
+    return sum(int(faiss.get_gpu_device_properties(gpu).totalGlobalMem) for gpu in range(gpus()))
+
+
 def on_device(index: faiss.Index, settings: IndexSettings) -> faiss.Index:
     """The index itself, or its copy on all GPUs, as replicas or in shards.
 
@@ -26,6 +33,9 @@ def on_device(index: faiss.Index, settings: IndexSettings) -> faiss.Index:
         )
     if settings.device == "cpu" or not found:
         return index
+    if isinstance(index, faiss.IndexRefine):  # candidates on the GPU, stored vectors in memory
+        base = on_device(index.base_index, settings)
+        return index if base is index.base_index else faiss.IndexRefine(base, index.refine_index)
     options = faiss.GpuMultipleClonerOptions()
     options.shard = settings.gpus == "shards" and found > 1
     options.useFloat16 = settings.storage == "fp16"

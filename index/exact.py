@@ -11,6 +11,7 @@ from aisle.index import blas
 from aisle.index.base import NONE, Found
 from aisle.index.blas import matrix_product
 from aisle.index.filters import by_score
+from aisle.index.recipes import factory
 from aisle.index.scan import scan
 from aisle.index.searched import (
     GPU_WIDTH,
@@ -21,12 +22,9 @@ from aisle.index.searched import (
     check_vectors,
     widened,
 )
-from aisle.index.settings import IndexSettings, Storage
+from aisle.index.settings import IndexSettings
 
-CODECS: dict[Storage, str] = {"float32": "Flat", "fp16": "SQfp16", "int8": "SQ8"}
-"""How FAISS names the ways to keep vectors."""
-
-__all__ = ["CODECS", "NONE", "ExactIndex"]
+__all__ = ["NONE", "ExactIndex"]
 
 
 class ExactIndex(FaissIndex):
@@ -43,8 +41,8 @@ class ExactIndex(FaissIndex):
     def __init__(self, vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings) -> None:
         check_vectors(vectors)
         ready = as_metric(vectors, settings)
-        codec = CODECS[settings.storage]
-        stored: faiss.Index = faiss.index_factory(vectors.shape[1], codec, faiss.METRIC_INNER_PRODUCT)
+        recipe = factory("exact", *vectors.shape, settings.storage)
+        stored: faiss.Index = faiss.index_factory(vectors.shape[1], recipe, faiss.METRIC_INNER_PRODUCT)
         stored.train(ready)
         stored.add(ready)
         super().__init__(stored, settings)

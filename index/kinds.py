@@ -9,14 +9,21 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from aisle.index.base import Index
+from aisle.index import cagra
+from aisle.index.approximate import ApproximateIndex
+from aisle.index.base import Index, Vectors
+from aisle.index.devices import gpu_memory
 from aisle.index.errors import IndexFault
 from aisle.index.exact import ExactIndex
-from aisle.index.searched import FaissIndex
+from aisle.index.recipes import KINDS, chosen, factory, is_kind, machine_memory
+from aisle.index.searched import FaissIndex, as_metric, check_vectors
 from aisle.index.settings import IndexSettings, Metric, Storage
 
 FORMAT = 1
 """Of `kind.json`; raised when what older code reads would be wrong."""
+
+SAMPLE = 65_536
+"""Vectors to train on at least, where there are so many: 256 for each of the 256 codes of a byte."""
 
 FILES = ("index.faiss", "kind.json")
 """What `write` leaves in a folder."""
@@ -45,9 +52,63 @@ def build(vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings)
     Raises:
         IndexFault: vectors or settings cannot be used.
     """
-    if settings.kind == "exact":
-        return ExactIndex(vectors, settings)
-    raise IndexFault("a kind of index", repr(settings.kind), "set index.kind to 'exact'")
+    check_vectors(vectors)
+    kind = settings.kind
+    if kind == "auto":
+        kind = chosen(
+            *vectors.shape, settings.storage, memory=machine_memory(), gpu_memory=gpu_memory(settings)
+        )
+    built_as = settings.model_copy(update={"kind": kind})
+    if kind == "exact":
+        return ExactIndex(vectors, built_as)
+    ready = as_metric(vectors, settings)
+    if kind == "cagra":
+        return ApproximateIndex(cagra.build(ready), built_as)
+    recipe = factory(kind, *vectors.shape, settings.storage) if is_kind(kind) else kind
+    return ApproximateIndex(_filled(ready, recipe, settings.seed), built_as)
+
+
+def _filled(vectors: Vectors, recipe: str, seed: int) -> faiss.Index:
+    """A FAISS index of a factory string, trained on a sample of the vectors and filled with all of them.
+
+    Raises:
+        IndexFault: FAISS knows no such string, or cannot build it of these vectors.
+    """
+    try:
+        index: faiss.Index = faiss.index_factory(vectors.shape[1], recipe, faiss.METRIC_INNER_PRODUCT)
+        _check_readable(index)
+        index.train(_sample(vectors, index, seed))
+        index.add(vectors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0].rpartition("Error: ")[2]
+        raise IndexFault(
+            f"a kind of index ({', '.join(KINDS)}, auto) or a FAISS factory string",
+            f"{recipe!r} for {vectors.shape[1]} numbers: {reason}",
+            "set index.kind; docs/index-kinds.md lists what there is",
+        ) from error
+    return index
+
+
+def _check_readable(index: faiss.Index) -> None:
+    """Whether FAISS can give the vectors of such an index back.
+
+    Raises:
+        IndexFault: it crashes instead (1.15: lists for fast scanning that come from a file).
+    """
+    lists = None if isinstance(index, faiss.IndexRefine) else faiss.try_extract_index_ivf(index)
+    if lists is not None and isinstance(faiss.downcast_index(lists), faiss.IndexIVFFastScan):
+        found = "lists for fast scanning, which FAISS does not give its vectors back from"
+        raise IndexFault("an index that can be filtered", found, "re-score: end the string with ',RFlat'")
+
+
+def _sample(vectors: Vectors, index: faiss.Index, seed: int) -> Vectors:
+    """As many vectors as FAISS would train on (256 a centroid), drawn by our seed."""
+    inverted = faiss.try_extract_index_ivf(index)
+    wanted = max(SAMPLE, 256 * inverted.nlist if inverted is not None else 0)
+    if len(vectors) <= wanted:
+        return vectors
+    rows = np.random.default_rng(seed).choice(len(vectors), wanted, replace=False)
+    return vectors[np.sort(rows)]
 
 
 def write(index: Index, folder: Path) -> None:
@@ -93,13 +154,15 @@ def read(folder: Path, settings: IndexSettings, mmap: bool = True) -> Index:
     except RuntimeError as error:
         found = f"{folder / 'index.faiss'}: {str(error).splitlines()[0]}"
         raise IndexFault("a FAISS index", found, "rebuild it with `aisle index`") from error
+    _check_readable(stored)
     if (stored.ntotal, stored.d) != (kind.items, kind.dim):
         raise IndexFault(
             f"{kind.items} vectors of {kind.dim} numbers, as kind.json says",
             f"{stored.ntotal} of {stored.d}",
             "rebuild it with `aisle index`",
         )
-    return ExactIndex.of(stored, settings.model_copy(update=built_as))
+    described = settings.model_copy(update=built_as)
+    return ExactIndex.of(stored, described) if kind.kind == "exact" else ApproximateIndex(stored, described)
 
 
 def _kind(folder: Path) -> Kind:

@@ -1,6 +1,6 @@
 """The search that all kinds share: filters first, then enough candidates, then the cut to k."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 import faiss
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from aisle.index.base import Found, Mask, Vectors
+from aisle.index.base import Found, Index, Mask, Vectors
 from aisle.index.devices import on_device
 from aisle.index.errors import IndexFault
 from aisle.index.filters import check_search, empty, unwanted, widths, without
@@ -24,7 +24,7 @@ Queries = Float[NDArray[np.float32], "b dim"]
 Rows = Int[NDArray[np.int64], " _"]
 
 
-class FaissIndex(ABC):
+class FaissIndex(Index):
     """A FAISS index of inner products as an :class:`aisle.index.base.Index`.
 
     Args:

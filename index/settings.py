@@ -35,8 +35,8 @@ class IndexSettings(BaseModel):
     kind: str = Field(
         default="exact",
         min_length=1,
-        description="exact, ivf_flat, ivf_pq, sq8, sq4, hnsw, cagra, auto (by docs/index-kinds.md), or any "
-        "factory string of FAISS, such as 'IVF4096,PQ64,RFlat'",
+        description="exact, ivf_flat, ivf_sq8, ivf_sq4, ivf_pq, hnsw, cagra, auto, or any factory "
+        "string of FAISS, such as 'IVF4096,PQ64,RFlat' (docs/index-kinds.md)",
     )
     metric: Metric = Field(
         default="inner_product", description="cosine: vectors and queries are brought to unit length"

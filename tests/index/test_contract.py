@@ -1,15 +1,32 @@
 """What every kind of index promises, on a planted world with a known answer."""
 
+import os
+
 import numpy as np
 import pytest
 
-from aisle.index import kinds
-from aisle.index.base import NONE, Index
+from aisle.index import cagra, kinds
+from aisle.index.base import NONE
 from aisle.index.errors import IndexFault
 from aisle.index.settings import IndexSettings
 
-N, DIM, K = 3_000, 32, 10
-KINDS = ("exact",)
+DEVICE = os.environ.get("AISLE_TEST_DEVICE", "cpu")
+"""`make test-gpu` runs the same promises on a GPU."""
+
+N, DIM, K = 2_000, 32, 10
+EXACT = ("exact",)
+APPROXIMATE = ("ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "hnsw")
+FACTORY = (
+    "IVF16,PQ8x4fs,RFlat",
+    "PQ16x4",
+    "NSG16,Flat",
+    "RR32,IVF16,SQ8,RFlat",
+    "PCA16,IVF16,Flat",
+    "SQ8,RFlat",
+)
+"""Factory strings: without search parameters, of several layers, and with vectors that come back changed."""
+LOSSY = {"PQ16x4": 0.3, "PCA16,IVF16,Flat": 0.6}
+"""Recall of kinds that keep vectors coarsely and score nothing again."""
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +35,7 @@ def world():
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(60, DIM))
     vectors = centers[rng.integers(0, 60, N)] + 0.3 * rng.normal(size=(N, DIM))
-    queries = vectors[rng.choice(N, 24, replace=False)] + 0.1 * rng.normal(size=(24, DIM))
+    queries = vectors[rng.choice(N, 12, replace=False)] + 0.1 * rng.normal(size=(12, DIM))
     return vectors.astype(np.float32), queries.astype(np.float32)
 
 
@@ -35,13 +52,17 @@ def recall(found, wanted):
     return hits / (wanted != NONE).sum() if (wanted != NONE).any() else 1.0
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=EXACT + APPROXIMATE + FACTORY)
 def index(request, world):
-    return kinds.build(world[0], IndexSettings(device="cpu", kind=request.param))
+    return kinds.build(world[0], IndexSettings(device=DEVICE, kind=request.param))
 
 
-def test_it_is_an_index(index):
-    assert isinstance(index, Index)
+def floor(index):
+    """The recall that a kind must reach."""
+    return 1.0 if index.settings.kind == "exact" else LOSSY.get(index.settings.kind, 0.95)
+
+
+def test_it_knows_its_size(index):
     assert (len(index), index.dim) == (N, DIM)
 
 
@@ -72,7 +93,8 @@ def test_k_results_whenever_k_exist(index, world, name, shared):
     assert allowed[query, rows[query, place]].all()
     assert (np.diff(np.where(rows == NONE, -1e30, scores), axis=1) <= 0).all()
     assert np.isneginf(scores[rows == NONE]).all()
-    assert recall(rows, wanted) >= 0.95
+    found = recall(rows, wanted)
+    assert found >= floor(index)
 
 
 def test_more_wanted_than_there_are(index, world):
@@ -84,8 +106,9 @@ def test_more_wanted_than_there_are(index, world):
 
 def test_vectors_come_back(index, world):
     some = np.array([5, 0, N - 1])
-    np.testing.assert_array_equal(index.vectors[some], index.reconstruct(some))
-    np.testing.assert_allclose(index.reconstruct(some), world[0][some], atol=0.05)
+    np.testing.assert_allclose(index.vectors[some], index.reconstruct(some), atol=1e-5)
+    error = np.square(index.reconstruct(some) - world[0][some]).sum() / np.square(world[0][some]).sum()
+    assert error < (0.5 if index.settings.kind in LOSSY else 1e-4)
     with pytest.raises(IndexFault, match=f"rows from 0 to {N - 1}"):
         index.reconstruct(np.array([N]))
 
@@ -94,14 +117,33 @@ def test_vectors_come_back(index, world):
 def test_what_was_written_answers_alike(index, world, tmp_path, mmap):
     kinds.write(index, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(kinds.FILES)
-    again = kinds.read(tmp_path, IndexSettings(device="cpu"), mmap)
-    for one, other in zip(index.search(world[1], K), again.search(world[1], K), strict=True):
-        np.testing.assert_array_equal(one, other)
+    again = kinds.read(tmp_path, IndexSettings(device=DEVICE), mmap)
+    for allow in (None, np.arange(N) % 2 == 0, np.arange(N) < 20):
+        before, after = (one.search(world[1], K, None, allow) for one in (index, again))
+        np.testing.assert_array_equal(before[1], after[1])
+        np.testing.assert_array_equal(before[0], after[0])
+    np.testing.assert_array_equal(index.vectors, again.vectors)
 
 
 def test_a_mask_of_another_length(index, world):
     with pytest.raises(IndexFault, match="mask of shape"):
         index.search(world[1], K, None, np.ones(N + 1, bool))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("ivf_flatt", "could not parse"),
+        ("IVF16,PQ7", "ivf_flat, ivf_sq8"),
+        ("IVF16,PQ8x4fs", "does not give its vectors back"),
+        pytest.param(
+            "cagra", "FAISS without cuVS", marks=pytest.mark.skipif(cagra.available(), reason="cuVS")
+        ),
+    ],
+)
+def test_kinds_that_cannot_be_built(world, kind, words):
+    with pytest.raises(IndexFault, match=words):
+        kinds.build(world[0], IndexSettings(device="cpu", kind=kind))
 
 
 @pytest.mark.parametrize("storage", ["float32", "fp16", "int8"])
@@ -112,7 +154,7 @@ def test_metric_and_storage(world, metric, storage):
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if metric == "cosine" else vectors
     asked = queries / np.linalg.norm(queries, axis=1, keepdims=True) if metric == "cosine" else queries
     wanted = truth(unit, asked, K, np.ones((len(queries), N), bool))
-    for part in (slice(0, 1), slice(0, 24)):  # one by one, and as a matrix product
+    for part in (slice(0, 1), slice(0, 12)):  # one by one, and as a matrix product
         scores, rows = index.search(queries[part], K)
         assert recall(rows, wanted[part]) >= (1.0 if storage == "float32" else 0.9)
         exact = (asked[part, None] * unit[rows]).sum(2)

@@ -1,0 +1,59 @@
+"""Search settings as FAISS takes them, for indices of several layers."""
+
+import faiss
+
+from aisle.index.settings import SearchSettings
+
+FIXED = (faiss.IndexPQ, faiss.IndexFastScan, faiss.IndexNSG, faiss.IndexLattice, faiss.IndexAdditiveQuantizer)
+"""Indices that take neither search parameters nor a selection of rows."""
+
+
+def parameters(
+    index: faiss.Index, settings: SearchSettings, selector: faiss.IDSelector | None = None
+) -> faiss.SearchParameters | None:
+    """Search parameters of an index and of those inside it; None where it takes none.
+
+    Args:
+        index: what is searched.
+        settings: how hard to look.
+        selector: the rows that may be returned; None: all.
+    """
+    layer = faiss.downcast_index(index)
+    if isinstance(layer, faiss.IndexRefine):
+        inner = parameters(layer.base_index, settings, selector)
+        return faiss.IndexRefineSearchParameters(
+            k_factor=float(settings.rescore), **({"base_index_params": inner} if inner is not None else {})
+        )
+    if isinstance(layer, faiss.IndexPreTransform):
+        inner = parameters(layer.index, settings, selector)
+        return None if inner is None else faiss.SearchParametersPreTransform(index_params=inner)
+    if isinstance(layer, FIXED):
+        return None
+    rows = {} if selector is None else {"sel": selector}
+    if isinstance(layer, faiss.IndexIVF):
+        return faiss.SearchParametersIVF(nprobe=min(settings.nprobe, layer.nlist), **rows)
+    if isinstance(layer, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(efSearch=settings.ef, **rows)
+    return faiss.SearchParameters(**rows)
+
+
+def selects(index: faiss.Index) -> bool:
+    """Whether FAISS can keep rows out while it searches such an index."""
+    layer = faiss.downcast_index(index)
+    if isinstance(layer, faiss.IndexRefine):
+        return selects(layer.base_index)
+    if isinstance(layer, faiss.IndexPreTransform):
+        return selects(layer.index)
+    return not isinstance(layer, FIXED)
+
+
+def turned(index: faiss.Index) -> set[str]:
+    """Which search settings make a difference to an index: of `nprobe`, `ef` and `rescore`."""
+    layer = faiss.downcast_index(index)
+    if isinstance(layer, faiss.IndexRefine):
+        return {"rescore"} | turned(layer.base_index)
+    if isinstance(layer, faiss.IndexPreTransform):
+        return turned(layer.index)
+    if isinstance(layer, faiss.IndexIVF):
+        return {"nprobe"}
+    return {"ef"} if isinstance(layer, faiss.IndexHNSW) else set()
