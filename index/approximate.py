@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 
 import faiss
 import numpy as np
@@ -42,10 +43,11 @@ class ApproximateIndex(FaissIndex):
 
         Inverted lists are told where each row is (8 bytes a row), once it matters.
         """
-        if isinstance(self.faiss, faiss.IndexRefine):
-            return self.faiss.refine_index
-        if isinstance(self.faiss, faiss.IndexHNSW | faiss.IndexNSG):
-            return self.faiss.storage
+        whole: Any = self.faiss
+        if isinstance(whole, faiss.IndexRefine):
+            return whole.refine_index
+        if isinstance(whole, faiss.IndexHNSW | faiss.IndexNSG):
+            return whole.storage
         with self._lock:
             if not self._mapped:
                 if (lists := faiss.try_extract_index_ivf(self.faiss)) is not None:
@@ -82,7 +84,10 @@ class ApproximateIndex(FaissIndex):
         few = (SCANNED_BY_GRAPH if graph else SCANNED) * len(self)
         if len(rows) <= max(few, k) or not selects(self.faiss):
             return self._scanned(queries, k, exclude, rows)
-        selector = faiss.IDSelectorBitmap(np.packbits(allow, bitorder="little"))
+        bits: Any = np.packbits(
+            allow, bitorder="little"
+        )  # FAISS's wrapper adds the length, its stub does not
+        selector = faiss.IDSelectorBitmap(bits)
 
         def look(some: Queries, width: int) -> Found:
             return self._look(some, width, selector)

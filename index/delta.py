@@ -248,7 +248,7 @@ def load_delta(base: Index, folder: Path, settings: IndexSettings) -> Updated:
     index = Updated(base, settings)
     if not (folder / FILE).is_file():
         return index
-    expected = pl.Schema({"row": pl.Int64, "vector": pl.Array(pl.Float32, base.dim)})
+    expected = pl.Schema({"row": pl.Int64(), "vector": pl.Array(pl.Float32, base.dim)})
     try:
         table = pl.read_parquet(folder / FILE, use_pyarrow=False)
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -1,5 +1,8 @@
 """Where FAISS searches: on the CPU, or on the GPUs that it finds."""
 
+import shutil
+import subprocess
+
 import faiss
 
 from aisle.index.errors import IndexFault
@@ -12,10 +15,12 @@ def gpus() -> int:
 
 
 def gpu_memory(settings: IndexSettings) -> int:
-    """Bytes of memory of the GPUs that may be used; 0 without."""
-    if settings.device == "cpu":
+    """Bytes of memory of the GPUs that may be used, as their driver tells; 0 without."""
+    if settings.device == "cpu" or not gpus() or not (tool := shutil.which("nvidia-smi")):
         return 0
-    return sum(int(faiss.get_gpu_device_properties(gpu).totalGlobalMem) for gpu in range(gpus()))
+    command = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return sum(int(mebibytes) << 20 for mebibytes in told if mebibytes.isdigit())
 
 
 def on_device(index: faiss.Index, settings: IndexSettings) -> faiss.Index:

@@ -41,7 +41,7 @@ class ExactIndex(FaissIndex):
     def __init__(self, vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings) -> None:
         check_vectors(vectors)
         ready = as_metric(vectors, settings)
-        recipe = factory("exact", *vectors.shape, settings.storage)
+        recipe = factory("exact", len(ready), ready.shape[1], settings.storage)
         stored: faiss.Index = faiss.index_factory(vectors.shape[1], recipe, faiss.METRIC_INNER_PRODUCT)
         stored.train(ready)
         stored.add(ready)

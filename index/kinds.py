@@ -53,18 +53,18 @@ def build(vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings)
         IndexFault: vectors or settings cannot be used.
     """
     check_vectors(vectors)
+    items, dim = vectors.shape
     kind = settings.kind
     if kind == "auto":
-        kind = chosen(
-            *vectors.shape, settings.storage, memory=machine_memory(), gpu_memory=gpu_memory(settings)
-        )
+        memory = {"memory": machine_memory(), "gpu_memory": gpu_memory(settings)}
+        kind = chosen(items, dim, settings.storage, **memory)
     built_as = settings.model_copy(update={"kind": kind})
     if kind == "exact":
         return ExactIndex(vectors, built_as)
     ready = as_metric(vectors, settings)
     if kind == "cagra":
         return ApproximateIndex(cagra.build(ready), built_as)
-    recipe = factory(kind, *vectors.shape, settings.storage) if is_kind(kind) else kind
+    recipe = factory(kind, items, dim, settings.storage) if is_kind(kind) else kind
     return ApproximateIndex(_filled(ready, recipe, settings.seed), built_as)
 
 
