@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from aisle.data.errors import InputError
 from aisle.data.history import Histories
 from aisle.ranker.blend import Blend, Scale
+from aisle.ranker.calibration import Calibration
 from aisle.ranker.features import Features, compute
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats, Lists
@@ -29,6 +32,7 @@ class RankerModel:
         names: of the features that the scorers read, in order.
         extra: columns joined by item, such as sentiment: a number for each item, by name.
         knowledge: of the items, as of the moment of ranking.
+        calibration: of the blended scores, to the probability that the user takes the item next.
         settings: the recipe.
         about: what was learned from, and what validation said.
     """
@@ -38,6 +42,7 @@ class RankerModel:
     names: tuple[str, ...]
     extra: Mapping[str, Floats]
     knowledge: Knowledge
+    calibration: Calibration
     settings: RankerSettings
     about: Mapping[str, Any]
 
@@ -62,6 +67,7 @@ class RankerModel:
             "scorers": list(self.scorers),
             "blend": asdict(self.blend),
             "features": self.names,
+            "calibration": self.calibration.model_dump(),
             "settings": self.settings.model_dump(mode="json"),
             "about": self.about,
         }
@@ -90,6 +96,9 @@ class RankerModel:
                 names=tuple(config["features"]),
                 extra=extra,
                 knowledge=knowledge,
+                calibration=TypeAdapter[Calibration](Calibration).validate_json(
+                    json.dumps(config["calibration"])
+                ),
                 settings=RankerSettings.model_validate_json(json.dumps(config["settings"])),
                 about=config["about"],
             )

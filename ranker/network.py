@@ -57,7 +57,7 @@ class Network:
         cls,
         features: Features,
         sizes: Rows,
-        labels: NDArray[np.bool_],
+        labels: NDArray[np.bool_] | Floats,
         settings: NetworkSettings,
         *,
         seed: int,
@@ -67,7 +67,7 @@ class Network:
         Args:
             features: of the pairs, list after list.
             sizes: pairs of each list, int64 (lists).
-            labels: whether each pair is relevant.
+            labels: whether each pair is relevant; or, to learn a teacher's order, each pair's share of it.
             settings: the recipe.
             seed: of weights, order and the held-out lists.
         """
@@ -129,6 +129,8 @@ def _trained(
     loss = LOSSES[settings.loss]
     weight = settings.positive_weight or float((truth == 0).sum() / (truth > 0).sum().clamp(min=1))
     steps = torch.optim.AdamW(layers.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    owner_of = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    best_of = torch.from_numpy(np.maximum.reduceat(truth.numpy(), offsets[:-1])[owner_of])
     best, best_value, since = deepcopy(layers), -1.0, 0
     watched = _pairs(offsets, held)
     for _ in range(settings.epochs):
@@ -144,7 +146,8 @@ def _trained(
         layers.eval()
         with torch.inference_mode():
             scores = layers(values[watched]).numpy()
-        value = mean_ndcg(scores, truth[watched].numpy() > 0, np.diff(offsets)[held])
+        best_first = truth[watched].numpy() >= best_of[watched].numpy()
+        value = mean_ndcg(scores, best_first, np.diff(offsets)[held])
         since += 1
         if value > best_value:
             best, best_value, since = deepcopy(layers), value, 0

@@ -36,12 +36,14 @@ class Ranked:
         rank: from 1.
         item_id: as given.
         score: comparable among the items of all lists of one ranker; larger is better.
+        probability: that the user takes the item next, as calibrated on validation; None without a ranker.
         reasons: what moved the item up, most first; empty unless asked for.
     """
 
     rank: int
     item_id: str
     score: float
+    probability: float | None = None
     reasons: tuple[Reason, ...] = ()
 
 
@@ -114,7 +116,7 @@ class Ranker:
         if explain:
             reasons = reasons_of(able, history, lists, scores, run["item_id"].to_list())
         return [
-            Ranked(rank, item, score, reasons.get(item, ()))
+            Ranked(rank, item, score, float(self.model.calibration(score)), reasons.get(item, ()))
             for rank, item, score in run.select("rank", "item_id", "score").iter_rows()
         ]
 

@@ -16,10 +16,10 @@ class PairSettings(BaseModel):
 
     depth: int = Field(default=100, ge=2, description="candidates of each user that are learned from")
     random_negatives: int = Field(
-        default=5, ge=0, description="items drawn at random that join each list, beside the candidates"
+        default=0, ge=0, description="items drawn at random that join each list, beside the candidates"
     )
     missed: Literal["join", "skip"] = Field(
-        default="join",
+        default="skip",
         description="relevant items that are not among the candidates: join the list, or are left out",
     )
 

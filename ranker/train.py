@@ -13,6 +13,7 @@ from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
 from aisle.ranker import blend
 from aisle.ranker.alarm import warn_if_constant
+from aisle.ranker.calibrated import calibrate
 from aisle.ranker.crossfit import crossfit
 from aisle.ranker.earlier import earlier
 from aisle.ranker.features import compute
@@ -20,7 +21,9 @@ from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats
 from aisle.ranker.model import RankerModel
 from aisle.ranker.pairs import PAST, LabelledLists, labelled_lists
+from aisle.ranker.reviewed import GROUP, sentiment_columns
 from aisle.ranker.settings import RankerSettings
+from aisle.ranker.teaching import teach
 from aisle.retriever.candidates import Retriever, sources_of
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import Model, load, text_vectors
@@ -30,9 +33,6 @@ from aisle.retriever.train import train
 from aisle.retriever.weights import FUSED
 
 LOG = logging.getLogger(__name__)
-
-Extra = Mapping[str, Floats]
-"""Columns joined by item, by name (`group.what`): a number for each item row."""
 
 
 def train_ranker(
@@ -45,7 +45,6 @@ def train_ranker(
     out: Path,
     *,
     seed: int,
-    extra: tuple[Extra, Extra] = ({}, {}),
 ) -> None:
     """Train a ranker on the validation part, and write it into `out`.
 
@@ -62,7 +61,6 @@ def train_ranker(
         work: existing folder for what a killed run goes on from.
         out: existing folder.
         seed: of everything random.
-        extra: columns joined by item as of validation, to learn from, and as of test, to rank with.
 
     Raises:
         InputError: the shop cannot be split once more, or too little is left to learn from.
@@ -71,18 +69,23 @@ def train_ranker(
     model = _earlier_model(shop, retriever, text, recipe, work, seed)
     given = labelled_lists(retriever_of(shop, model), prepared.truth("validation"), settings.pairs, seed=seed)
     histories = shop.histories(*PAST).merge_repeats(shop.target_kinds)
-    before, now = extra
-    features = compute(given.lists, histories, Knowledge.of(shop, PAST, model), before).without(
-        settings.left_out
-    )
+    known = Knowledge.of(shop, PAST, model)
+    features = compute(given.lists, histories, known, _reviewed(shop, settings)).without(settings.left_out)
     fitted = crossfit(given, features, settings, seed=seed)
     mixed, said = choose_blend(given, fitted.held_out)
     warn_if_constant(mixed.ranker(fitted.held_out), given.lists.owner)
+    held_out = mixed.scores(fitted.held_out, given.lists.scores)
+    calibration, table = calibrate(
+        held_out[given.found], given.labels[given.found], given.lists.owner[given.found]
+    )
+    table.write_parquet(out / "reliability.parquet")
+    teach(shop, given.lists, held_out, out / "teacher.parquet")
     RankerModel(
         scorers=fitted.scorers,
         blend=mixed,
         names=features.names,
-        extra=now,
+        extra=_reviewed(prepared, settings),
+        calibration=calibration,
         knowledge=Knowledge.of(prepared, PAST, load(retriever)),
         settings=settings,
         about={
@@ -94,6 +97,11 @@ def train_ranker(
         },
     ).save(out)
     (out / "validation.json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+def _reviewed(shop: Prepared, settings: RankerSettings) -> dict[str, Floats]:
+    """Columns of what reviewers think, unless they are left out."""
+    return {} if GROUP in settings.left_out else sentiment_columns(shop, settings.sentiment.standing)
 
 
 def choose_blend(

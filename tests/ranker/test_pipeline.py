@@ -12,6 +12,7 @@ from aisle.data.prepared import Prepared
 from aisle.eval.report import Report
 from aisle.ranker.earlier import earlier
 from aisle.ranker.pairs import refuse_seen
+from aisle.retriever.teacher import read_teacher
 from aisle.settings import Settings
 
 
@@ -72,3 +73,16 @@ def test_a_step_that_is_switched_off_is_not_done_again(tmp_path: Path, settings:
     (tmp_path / "raw" / "events.csv").write_text("user_id,item_id,timestamp\nu,i,1700000000\n")
     with pytest.raises(InputError, match=r"ranker.enabled=true"):
         pipeline.run(tmp_path / "raw", tmp_path / "out", off, redo=["rank"])
+
+
+def test_probabilities_are_calibrated_and_told(run: Path) -> None:
+    table = pl.read_parquet(run / "ranker" / "reliability.parquet")
+    off = (table["predicted"] - table["observed"]).abs()
+    assert (off * table["count"]).sum() / table["count"].sum() < 0.02
+
+
+def test_the_retriever_can_learn_from_the_ranker(run: Path, tmp_path: Path) -> None:
+    shop = Prepared(run / "prepare")
+    teacher = read_teacher(run / "ranker" / "teacher.parquet", shop)
+    assert len(teacher.users) == len(shop.user_ids)
+    assert (teacher.lengths >= 40).all()

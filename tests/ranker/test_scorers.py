@@ -14,6 +14,7 @@ from aisle.ranker.losses import bce, listwise
 from aisle.ranker.ndcg import mean_ndcg
 from aisle.ranker.scorers import fit, load
 from aisle.ranker.settings import BoostingSettings, NetworkSettings, RankerSettings
+from aisle.ranker.teaching import student
 
 SETTINGS = RankerSettings(
     boosting=BoostingSettings(trees=60, smallest_leaf=10, learning_rate=0.1),
@@ -44,6 +45,14 @@ def test_a_scorer_learns_and_is_kept(kind: str, tmp_path: Path) -> None:
     assert np.array_equal(load(kind, tmp_path).scores(other), scores)
     again = fit(kind, features, sizes, labels, SETTINGS, seed=0)
     assert np.array_equal(again.scores(other), scores)
+
+
+def test_a_student_orders_as_its_teacher_does() -> None:
+    features, sizes, labels = world()
+    teacher = fit("boosting", features, sizes, labels, SETTINGS, seed=0)
+    taught = student(features, sizes, teacher.scores(features), SETTINGS.network, seed=0)
+    other, other_sizes, other_labels = world(seed=1)
+    assert mean_ndcg(taught.scores(other), other_labels, other_sizes) > 0.85
 
 
 def test_losses() -> None:

@@ -1,0 +1,53 @@
+"""Sentiment joins the features as it was before the moment of ranking."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from worlds import write_prepared
+
+from aisle.data.prepared import Prepared
+from aisle.ranker.reviewed import sentiment_columns
+from aisle.ranker.sentiment.settings import StandingSettings
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SETTINGS = StandingSettings()
+
+
+def shop(folder: Path, later_stars: float, *, stars: bool = True) -> Prepared:
+    """Two items are praised and panned in train; in test, the praised one gets `later_stars`."""
+
+    def review(user: int, item: str, day: int, rating: float) -> dict[str, object]:
+        when = START + timedelta(days=day)
+        about = {"user_id": f"u{user}", "item_id": item, "kind": "review", "timestamp": when}
+        return {**about, "text": "words", "rating": rating if stars else None}
+
+    parts = {
+        "train": [
+            review(user, item, user, 5.0 if item == "good" else 1.0)
+            for user in range(8)
+            for item in ("good", "bad")
+        ],
+        "validation": [review(20, "good", 30, 5.0)],
+        "test": [review(user, "good", 40, later_stars) for user in range(30, 60)],
+    }
+    items = [{"item_id": name} for name in ("good", "bad", "silent")]
+    kinds = {"target_kinds": ["review"], "seen_kinds": ["review"], "order": "time"}
+    return write_prepared(folder, items, parts, **kinds)
+
+
+def test_what_is_said_later_is_not_known(tmp_path: Path) -> None:
+    praised, panned = (
+        sentiment_columns(shop(tmp_path / str(stars), stars), SETTINGS) for stars in (5.0, 1.0)
+    )
+    for name, values in praised.items():
+        assert np.array_equal(values, panned[name]), name
+    good, bad, silent = praised["sentiment.mean"]
+    assert good > silent > bad
+    assert praised["sentiment.has_reviews"].tolist() == [1, 1, 0]
+    assert praised["sentiment.count"] == pytest.approx(np.log1p([9, 8, 0]))
+
+
+def test_without_stars_there_are_no_such_columns(tmp_path: Path) -> None:
+    assert sentiment_columns(shop(tmp_path / "none", 5.0, stars=False), SETTINGS) == {}
