@@ -146,6 +146,23 @@ def read_reviews(source: Path, columns: Columns, parts: Sequence[Part]) -> pl.Da
     return table_reviews(read_table(source), columns)
 
 
+def read_scored(path: Path) -> pl.DataFrame:
+    """Reviews from a Parquet file that `aisle sentiment score` wrote.
+
+    Raises:
+        InputError: it is not there, cannot be read, or lacks a column of `REVIEWS`.
+    """
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        found = f"{path}: {(str(error).splitlines() or [''])[0]}"
+        raise InputError(
+            "a Parquet file of scored reviews", found, "write it with `aisle sentiment score`"
+        ) from error
+    check_columns(table, REVIEWS, "scored reviews")
+    return table
+
+
 def item_categories(items: pl.DataFrame, least_items: int) -> pl.DataFrame:
     """(item_id, category): the narrowest category on each item's path that holds `least_items` items.
 

@@ -27,6 +27,39 @@ class StandingSettings(BaseModel):
     )
 
 
+class AspectSettings(BaseModel):
+    """What buyers talk about."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    found: int = Field(
+        default=15, ge=0, description="aspects found in the reviews, beside those that any shop has, at most"
+    )
+    least_share: float = Field(
+        default=0.01, gt=0, le=1, description="share of the reviews that name a found aspect, at least"
+    )
+    most_share: float = Field(
+        default=0.3, gt=0, le=1, description="share that name it at most; what all name is the product"
+    )
+    sentences: int = Field(
+        default=3, ge=1, description="sentences that speak for an aspect, and as many against it"
+    )
+
+
+class FeedbackSettings(BaseModel):
+    """When the sentiment of an item or an aspect has moved."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recent_days: float = Field(default=30.0, gt=0, description="last days, held against those before")
+    before_days: float = Field(default=365.0, gt=0, description="days before them that they are held against")
+    least_recent: int = Field(default=5, ge=2, description="reviews in the last days, at least")
+    least_before: int = Field(default=10, ge=2, description="reviews in the days before, at least")
+    false_discoveries: float = Field(
+        default=0.1, gt=0, lt=1, description="expected share of what only seems to have moved"
+    )
+
+
 class LabelSettings(BaseModel):
     """What the classes of reviews are."""
 
@@ -86,6 +119,8 @@ class SentimentSettings(BaseModel):
     labels: LabelSettings = LabelSettings()
     ngrams: NGramSettings = NGramSettings()
     standing: StandingSettings = StandingSettings()
+    aspects: AspectSettings = AspectSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     frozen_layers: int = Field(
         default=3, ge=0, description="lowest layers of the language model that stay as they are"
     )

@@ -18,6 +18,7 @@ def test_train_then_score(tmp_path: Path) -> None:
         "text": [f"{'lovely' if one else 'broken'} cup {n}" for n, one in enumerate(good)],
         "stars": np.where(good, 5.0, 1.0),
         "item": [f"i{n % 3}" for n in range(80)],
+        "when": [f"2024-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(80)],
     }
     pl.DataFrame(rows).write_csv(tmp_path / "reviews.csv")
     model = tiny_bert(tmp_path / "bert", texts=["lovely cup", "broken cup"])
@@ -47,6 +48,8 @@ def test_train_then_score(tmp_path: Path) -> None:
         *common,
         "--item",
         "item",
+        "--time",
+        "when",
         "--model",
         str(tmp_path / "model"),
         "--out",
@@ -55,6 +58,18 @@ def test_train_then_score(tmp_path: Path) -> None:
     assert run(app, score).exit_code == 0
     table = pl.read_parquet(out)
     assert ((table["polarity"] > 0.5).to_numpy() == good).all()
+    view = run(
+        app, ["sentiment", "feedback", "--reviews", str(out), "--out", str(tmp_path / "view"), "--json"]
+    )
+    assert view.exit_code == 0, view.output
+    told = json.loads(view.stdout)
+    assert told["tested"] > 0
+    assert all(Path(path).is_file() for path in told["files"].values())
+    edited = ["--aspects", str(tmp_path / "view" / "aspects.toml"), "--moment", "2024-03-01"]
+    again = run(
+        app, ["sentiment", "feedback", "--reviews", str(out), "--out", str(tmp_path / "again"), *edited]
+    )
+    assert again.exit_code == 0, again.output
     wrong = run(
         app, ["sentiment", "score", "--data", str(tmp_path), "--model", str(tmp_path), "--out", str(out)]
     )

@@ -1,5 +1,6 @@
-"""Verbs about reviews: train a classifier, score with it."""
+"""Verbs about reviews: train a classifier, score with it, see what has moved."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,6 +109,75 @@ def score(
     }
     said = f"{table.height:,} reviews, {read:,} of them with words; scores: {out}"
     return Answer(facts, [said])
+
+
+@verb(app)
+def feedback(
+    reviews: Annotated[
+        Path, typer.Option("--reviews", help="Parquet file that `aisle sentiment score` wrote.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for feedback.json, .parquet and .html.")],
+    moment: Annotated[
+        datetime | None,
+        typer.Option("--moment", help="Held to be now, UTC [default: behind the last review]."),
+    ] = None,
+    aspects: Annotated[
+        Path | None,
+        typer.Option("--aspects", help="TOML of aspects [default: those of any shop, and found ones]."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Classifier for sentences [default: as their reviews].")
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option("--items", help="Parquet with item_id and title, for names.")
+    ] = None,
+    config: Config = None,
+    set_: Set = None,
+) -> Answer:
+    """Show which items and aspects buyers are more or less pleased with than before, and what they say."""
+    import polars as pl
+
+    from aisle.data.errors import InputError
+    from aisle.ranker.sentiment.aspects import as_toml, find_aspects, read_aspects
+    from aisle.ranker.sentiment.feedback import feedback as moved_since
+    from aisle.ranker.sentiment.mentions import aspect_table, mentions
+    from aisle.ranker.sentiment.page import write_feedback
+    from aisle.ranker.sentiment.reviews import read_scored
+
+    settings = settings_of(config, set_).ranker.sentiment
+    table = read_scored(reviews)
+    last = table["time"].max()
+    if not isinstance(last, datetime):
+        raise InputError(
+            "reviews with times", f"none in {reviews}", "name the column: aisle sentiment score --time"
+        )
+    now = last + timedelta(microseconds=1) if moment is None else moment.replace(tzinfo=UTC)
+    past = table.filter(pl.col("time") < now)
+    known = read_aspects(aspects)
+    if aspects is None:
+        known = find_aspects(past["text"].drop_nulls().to_list(), known, settings.aspects)
+    classifier = None
+    if model is not None:
+        from aisle.ranker.sentiment.classifier import SentimentClassifier
+
+        classifier = SentimentClassifier.load(model)
+    found = mentions(past, known, classifier)
+    moved = moved_since(past, found, now, settings.feedback)
+    titles: dict[str, str] = {}
+    if items is not None:
+        titles = dict(pl.read_parquet(items, columns=["item_id", "title"]).drop_nulls().iter_rows())
+    overall = aspect_table(found, settings.aspects, by=())
+    paths = write_feedback(moved, overall, titles, now, settings.feedback, out)
+    (out / "aspects.toml").write_text(as_toml(known), encoding="utf-8")
+    beyond = moved.filter("moved")
+    worse = beyond.filter(pl.col("change") < 0).height
+    said = (
+        f"{moved.height:,} items and aspects tested: {worse} got worse, {beyond.height - worse} got better",
+        f"aspects, for editing: {out / 'aspects.toml'}",
+        f"report: {paths['feedback.html']}",
+    )
+    facts = {"files": paths, "tested": moved.height, "worse": worse, "better": beyond.height - worse}
+    return Answer(facts, [*said])
 
 
 def _columns(
