@@ -26,6 +26,9 @@ test: $(STAMP)  ## fast tests (what CI runs)
 test-slow: $(STAMP)  ## tests marked slow
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
+torture: $(STAMP)  ## kills, full disks and damaged files in full number
+	$(BIN)/python -m pytest -m torture --timeout 3600
+
 lint: $(STAMP)  ## style and the layer rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,4 +47,4 @@ docs: $(STAMP)  ## rewrite docs/settings.md from the settings
 clean:  ## remove the virtual environment and caches (never runs/)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo test test-slow lint types format docs clean
+.PHONY: help setup demo test test-slow torture lint types format docs clean

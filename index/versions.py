@@ -331,7 +331,7 @@ class Versions:
         before = None
         try:
             if live is not None and live != name:
-                before = self.open(settings, version=live)
+                before = self.open(settings, version=live, check="sizes")
         except IndexFault as fault:
             log.warning("the live version cannot be compared with: %s", fault.found)
         try:

@@ -30,4 +30,4 @@ def circle(items: int, changed: int = 0, model: str = "angles", encode=angles) -
     steps = np.arange(items) + 0.5 * (np.arange(items) < changed)
     texts = [f"{360 / items * step:.6f}" for step in steps]
     ids = pl.Series([f"i{number:04d}" for number in range(items)])
-    return Source(ids, texts, encode, encoder=f"encoder of {model}", model=model)
+    return Source(ids, texts, encode, encoder=f"encoder of {model}", model=model, counts={"changed": changed})

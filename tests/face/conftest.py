@@ -1,12 +1,29 @@
-"""A tiny shop in files, for the tests of the command line."""
+"""A tiny shop in files, and another with a trained retriever."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
+
+import aisle
+from aisle import pipeline
 
 START = 1_700_000_000
 DAY = 86_400
+TEAS = ("green", "black", "white", "herbal")
+SETTINGS = (
+    "retriever.encoder.max_tokens=32",
+    "retriever.encoder.precision=fp32",
+    "retriever.precision=fp32",
+    "retriever.dim=32",
+    "retriever.batch_size=16",
+    "retriever.warmup_steps=5",
+    "retriever.round_steps=20",
+    "retriever.max_rounds=6",
+    "retriever.id_dropout=0.5",
+    "candidates.k=3",
+)
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +54,30 @@ def write_tiny_shop() -> Callable[[Path], Path]:
 def tiny_shop(tmp_path: Path, write_tiny_shop: Callable[[Path], Path]) -> Path:
     """A tiny shop of the test's own, to be spoilt."""
     return write_tiny_shop(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tea_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Users who buy teas of all colours, and users who buy tools of all sizes, each in the same order."""
+    folder = tmp_path_factory.mktemp("recommender")
+    things = [f"{colour} tea" for colour in TEAS] + [
+        f"{size} hammer" for size in ("small", "big", "huge", "tiny")
+    ]
+    items = pl.DataFrame({"item_id": [f"i{row}" for row in range(8)], "title": things})
+    events = [
+        {"user_id": f"u{user:02}", "item_id": f"i{4 * (user % 2) + step}", "timestamp": 1_700_000_000 + step}
+        for user in range(40)
+        for step in range(4 if user < 36 else 2)
+    ]
+    (folder / "raw").mkdir()
+    items.write_csv(folder / "raw" / "items.csv")
+    pl.DataFrame(events).write_csv(folder / "raw" / "events.csv")
+    settings = aisle.load_settings(None, SETTINGS)
+    for stage in (
+        lambda: pipeline.prepare(folder / "raw", folder / "out", settings),
+        lambda: pipeline.train(folder / "out", settings),
+        lambda: pipeline.index(folder / "out", settings),
+        lambda: pipeline.candidates(folder / "out", settings),
+    ):
+        stage()
+    return folder / "out"

@@ -41,7 +41,9 @@ def stage(
     if context.invoked_subcommand is not None:
         return None
     if out is None:
-        raise typer.BadParameter("a run's folder, or one of the verbs below", param_hint="--out")
+        from aisle.data.errors import InputError
+
+        raise InputError("a run's folder (--out), or a verb such as rebuild", "neither", "aisle index --help")
     from aisle import pipeline
 
     return stage_answer(out, pipeline.index(out, settings_of(config, set_), redo=redo))

@@ -1,0 +1,104 @@
+"""Runs a job on a tiny index in a child process and kills it; commands come as JSON lines.
+
+A command: {"place": folder, "job": "rebuild" | "publish" | "rollback" | "gc", "changed": items that differ,
+"kill_at": n, "kill_before": step, "kill_after": seconds, "encode": seconds that each block takes}.
+`kill_at` kills the child just before its n-th change to a file or folder below `place`, `kill_before` at the
+beginning of a named step of a rebuild, `kill_after` some time after its start. The answer is one line:
+"killed", "finished" or "failed".
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from planted_index import angles, circle
+
+from aisle.index.rebuild import rebuild
+from aisle.index.rebuild_settings import GateSettings, RebuildSettings
+from aisle.index.settings import IndexSettings
+from aisle.index.versions import Versions
+
+CPU = IndexSettings(device="cpu")
+JOB = RebuildSettings(keep=2, block=4, gate=GateSettings(min_overlap=0, sample=8))
+ITEMS = 24
+CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate"}
+
+
+def die() -> None:
+    """The end, as the system's killer brings it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_before_change(place: str, number: int) -> None:
+    """Die just before the n-th change below a folder."""
+    changes = 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal changes
+        if event not in CHANGES or not str(arguments[0]).startswith(place):
+            return
+        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        changes += 1
+        if changes == number:
+            die()
+
+    sys.addaudithook(hook)
+
+
+def child(command: dict[str, Any]) -> None:
+    """Do the job."""
+    versions = Versions(command["place"])
+    if command.get("kill_at"):
+        kill_before_change(command["place"], command["kill_at"])
+
+    def encode(texts: list[str]) -> np.ndarray:
+        time.sleep(command.get("encode", 0))
+        return angles(texts)
+
+    def listener(step: str) -> None:
+        if step == command.get("kill_before"):
+            die()
+
+    if command["job"] == "rebuild":
+        rebuild(versions, circle(ITEMS, command["changed"], encode=encode), CPU, JOB, listener=listener)
+        return
+    with versions.writing():
+        if command["job"] == "publish":
+            versions.publish(versions.names()[0], CPU, JOB.gate)
+        elif command["job"] == "rollback":
+            versions.rollback()
+        else:
+            versions.collect(1)
+
+
+def answer(command: dict[str, Any]) -> str:
+    """How the child ended."""
+    process = os.fork()
+    if process == 0:
+        try:
+            child(command)
+        except BaseException as error:
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            os._exit(1)
+        os._exit(0)
+    if command.get("kill_after") is not None:
+        time.sleep(command["kill_after"])
+        os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    if os.WIFSIGNALED(status):
+        return "killed"
+    return "finished" if os.WEXITSTATUS(status) == 0 else "failed"
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        sys.stdout.write(answer(json.loads(line)) + "\n")
+        sys.stdout.flush()
