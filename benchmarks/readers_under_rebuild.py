@@ -2,8 +2,8 @@
 
 python benchmarks/readers_under_rebuild.py ../shared/data/amazon-office-2014/items.jsonl.gz --out /tmp/nightly
 
-The reader is a process of its own on the live version; it opens the live version anew every second. A drop to no
-less than the reader's share of the processor is what two busy processes on so many cores cost each other.
+The reader is a process of its own on the live version, which it opens anew every second. A drop to no less
+than the reader's share of the processor is what two busy processes on so many cores cost each other.
 """
 
 import multiprocessing
@@ -53,7 +53,7 @@ def main(
     share = (beside["cpu"] / beside["wall"]) / (alone["cpu"] / alone["wall"])
     drop = (beside["queries"] / beside["wall"]) / (alone["queries"] / alone["wall"])
     print(
-        f"\nbeside the rebuild the reader had {share:.2f} of the processor time it had alone, and did {drop:.2f}"
+        f"\nbeside a rebuild: {share:.2f} of the processor time that it had alone, {drop:.2f} of the queries/s"
     )
 
 

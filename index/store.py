@@ -21,6 +21,7 @@ from aisle.index.base import Index
 from aisle.index.columns import IdColumn, read_vectors, write_ids, write_vectors
 from aisle.index.description import NAME, Check, Description, entries
 from aisle.index.errors import IndexFault
+from aisle.index.searched import FaissIndex
 from aisle.index.settings import IndexSettings
 
 INDEX, IDS, VECTORS = "index.faiss", "ids.arrow", "vectors.safetensors"
@@ -87,12 +88,16 @@ def save(
         raise IndexFault(
             f"vectors of shape {(len(index), index.dim)}", f"shape {vectors.shape}", "keep those of the index"
         )
-    kinds.write(index, folder)
+    try:
+        kinds.write(index, folder)
+    except RuntimeError as error:  # FAISS, about a disk that is full
+        said = str(error).splitlines()[0].rpartition("Error: ")[2]
+        raise IndexFault("room for an index", f"{folder}: {said}", "make room, and start it again") from error
     write_ids(ids, folder / IDS)
     if vectors is not None:
         write_vectors(vectors, folder / VECTORS)
     return Description(
-        kind=settings.kind,
+        kind=index.settings.kind if isinstance(index, FaissIndex) else settings.kind,
         metric=settings.metric,
         items=len(index),
         dim=index.dim,
