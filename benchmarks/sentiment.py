@@ -1,6 +1,6 @@
 """Reviews: the classifier of aisle against TF-IDF and logistic regression, on the same split.
 
-    python benchmarks/sentiment.py DATA --out runs/sentiment [--only instruments]
+    python benchmarks/sentiment.py DATA --out runs/sentiment [--only NAME ...] [--reviews 10000]
 
 DATA holds datafiniti-reviews, amazon-instruments-2014 and chinese-reviews. Labels: of the first two, one
 and two stars against four and five; of the third, as given. Equal texts are in one part only; a tenth of
@@ -127,10 +127,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/sentiment"))
     parser.add_argument("--only", choices=list(RECIPES), nargs="*", default=list(RECIPES))
+    parser.add_argument("--reviews", type=int, help="of a data set at most, drawn at random [default: all]")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.only:
-        train, held, test = reviews(options.data, name).parts(0.1, 0.2, SEED)
+        labelled = reviews(options.data, name)
+        order = np.random.default_rng(SEED).permutation(len(labelled))
+        if options.reviews is not None and options.reviews < len(labelled):
+            labelled = labelled.take(order[: options.reviews])
+        train, held, test = labelled.parts(0.1, 0.2, SEED)
         counts = np.bincount(test.labels)
         print(
             f"{name}: {len(train)} to learn from, {len(held)} to choose on, {len(test)} in the test {counts}"

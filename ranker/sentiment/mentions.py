@@ -1,15 +1,18 @@
 """What reviews say of aspects, sentence by sentence, and what that comes to for items and the shop."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from aisle.data.schema import TIMESTAMP
 from aisle.ranker.sentiment.aspects import Aspect, sentences
-from aisle.ranker.sentiment.classifier import SentimentClassifier
 from aisle.ranker.sentiment.reviews import NEGATIVE_BELOW
 from aisle.ranker.sentiment.settings import AspectSettings
+
+if TYPE_CHECKING:
+    from aisle.ranker.sentiment.classifier import SentimentClassifier
 
 MENTIONS = pl.Schema(
     {
@@ -23,8 +26,12 @@ MENTIONS = pl.Schema(
 )
 
 
+READABLE = 12, 200
+"""Characters of sentences that are quoted before shorter and longer ones."""
+
+
 def mentions(
-    reviews: pl.DataFrame, aspects: Sequence[Aspect], classifier: SentimentClassifier | None = None
+    reviews: pl.DataFrame, aspects: Sequence[Aspect], classifier: "SentimentClassifier | None" = None
 ) -> pl.DataFrame:
     """Every sentence that names an aspect, once for each aspect that it names.
 
@@ -71,7 +78,8 @@ def aspect_table(
         polarity=pl.mean("polarity"),
         negative=(pl.col("polarity") < NEGATIVE_BELOW).mean(),
     )
-    clear = told.with_columns(length=pl.col("sentence").str.len_chars()).sort("length", "review")
+    length = pl.col("sentence").str.len_chars()
+    clear = told.with_columns(length=length).sort(~length.is_between(*READABLE), "length", "review")
     for name, order, side in (
         ("for_it", -pl.col("polarity"), pl.col("polarity") > NEGATIVE_BELOW),
         ("against_it", pl.col("polarity"), pl.col("polarity") < NEGATIVE_BELOW),

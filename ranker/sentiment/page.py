@@ -1,4 +1,10 @@
-"""The shop's view of its customers: feedback.json, feedback.parquet, aspects.json, and feedback.html."""
+"""The shop's view of its customers, as files:
+
+feedback.json, feedback.parquet    what was tested, and what moved
+aspects.json                       what is said of each aspect in the whole shop
+aspects.parquet                    the same for each item
+feedback.html                      a page of the surest
+"""
 
 import json
 from datetime import datetime
@@ -19,27 +25,30 @@ SHOWN = 40
 def write_feedback(
     moved: pl.DataFrame,
     aspects: pl.DataFrame,
+    of_items: pl.DataFrame,
     titles: dict[str, str],
     moment: datetime,
     settings: FeedbackSettings,
     folder: Path,
 ) -> dict[str, str]:
-    """Write the four files into `folder`, and return their paths by name.
+    """Write the files into `folder`, and return their paths by name.
 
     Args:
         moved: of :func:`aisle.ranker.sentiment.feedback.feedback`.
         aspects: of the whole shop, from :func:`aisle.ranker.sentiment.mentions.aspect_table`.
+        of_items: the same, of each item.
         titles: of items; one without is shown by its id.
         moment: that was asked about.
         settings: of the feedback.
         folder: made if it is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("feedback.json", "feedback.parquet", "aspects.json", "feedback.html")
+    names = ("feedback.json", "feedback.parquet", "aspects.json", "aspects.parquet", "feedback.html")
     paths = {name: folder / name for name in names}
     about = {"moment": moment.isoformat(), **settings.model_dump()}
     write_whole(paths["feedback.json"], json.dumps({**about, "rows": moved.to_dicts()}, ensure_ascii=False))
     moved.write_parquet(paths["feedback.parquet"])
+    of_items.write_parquet(paths["aspects.parquet"])
     write_whole(paths["aspects.json"], json.dumps(aspects.to_dicts(), ensure_ascii=False))
     write_whole(paths["feedback.html"], html(moved, aspects, titles, moment, settings))
     return {name: str(path) for name, path in paths.items()}

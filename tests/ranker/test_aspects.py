@@ -140,8 +140,10 @@ def test_the_view_is_written(tmp_path: Path) -> None:
     found = mentions(reviews, [BATTERY])
     table = feedback(reviews, found, NOW, SETTINGS)
     overall = aspect_table(found, AspectSettings(), by=())
-    paths = write_feedback(table, overall, {"i7": "Lamp <b>"}, NOW, SETTINGS, tmp_path / "out")
+    of_items = aspect_table(found, AspectSettings())
+    paths = write_feedback(table, overall, of_items, {"i7": "Lamp <b>"}, NOW, SETTINGS, tmp_path / "out")
     assert pl.read_parquet(paths["feedback.parquet"]).equals(table)
+    assert pl.read_parquet(paths["aspects.parquet"]).equals(of_items)
     rows = json.loads(Path(paths["feedback.json"]).read_text())["rows"]
     assert [row["p"] for row in rows] == pytest.approx(table["p"].to_list())
     page = Path(paths["feedback.html"]).read_text("utf-8")

@@ -167,7 +167,8 @@ def feedback(
     if items is not None:
         titles = dict(pl.read_parquet(items, columns=["item_id", "title"]).drop_nulls().iter_rows())
     overall = aspect_table(found, settings.aspects, by=())
-    paths = write_feedback(moved, overall, titles, now, settings.feedback, out)
+    of_items = aspect_table(found, settings.aspects)
+    paths = write_feedback(moved, overall, of_items, titles, now, settings.feedback, out)
     (out / "aspects.toml").write_text(as_toml(known), encoding="utf-8")
     beyond = moved.filter("moved")
     worse = beyond.filter(pl.col("change") < 0).height
