@@ -29,6 +29,9 @@ test-slow: $(STAMP)  ## tests marked slow
 torture: $(STAMP)  ## kills, full disks and damaged files in full number
 	$(BIN)/python -m pytest -m torture --timeout 3600
 
+test-gpu: $(STAMP)  ## what every kind of index promises, on a GPU
+	AISLE_TEST_DEVICE=gpu $(BIN)/python -m pytest tests/index/test_contract.py
+
 lint: $(STAMP)  ## style and the layer rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,4 +50,4 @@ docs: $(STAMP)  ## rewrite docs/settings.md from the settings
 clean:  ## remove the virtual environment and caches (never runs/)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo test test-slow torture lint types format docs clean
+.PHONY: help setup demo test test-slow torture test-gpu lint types format docs clean

@@ -42,7 +42,7 @@ class Kind(BaseModel):
     dim: int
 
 
-def build(vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings) -> Index:
+def build(vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings) -> FaissIndex:
     """An index of the kind, metric and storage that the settings name.
 
     Args:
@@ -132,7 +132,7 @@ def write(index: Index, folder: Path) -> None:
     (folder / "kind.json").write_text(kind.model_dump_json(indent=2) + "\n")
 
 
-def read(folder: Path, settings: IndexSettings, mmap: bool = True) -> Index:
+def read(folder: Path, settings: IndexSettings, mmap: bool = True) -> FaissIndex:
     """The index of a folder that :func:`write` wrote.
 
     Kind, metric and storage are those it was built with; device and search knobs are those of `settings`.

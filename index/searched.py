@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 
 import faiss
 import numpy as np
@@ -12,7 +13,7 @@ from aisle.index.base import Found, Index, Mask, Vectors
 from aisle.index.devices import on_device
 from aisle.index.errors import IndexFault
 from aisle.index.filters import check_search, empty, unwanted, widths, without
-from aisle.index.settings import IndexSettings
+from aisle.index.settings import IndexSettings, SearchSettings
 
 GPU_WIDTH = 2048
 """Most results that FAISS selects on a GPU; wider searches run on the CPU."""
@@ -65,6 +66,12 @@ class FaissIndex(Index):
             raise IndexFault(f"rows from 0 to {len(self) - 1}", found, "ask for rows of this index")
         stored: NDArray[np.float32] = self._source().reconstruct_batch(np.ascontiguousarray(rows, np.int64))
         return stored
+
+    def with_effort(self, effort: SearchSettings) -> "FaissIndex":
+        """The same index, looked through harder or less hard."""
+        other = copy(self)
+        other.settings = self.settings.model_copy(update={"search": effort})
+        return other
 
     def search(
         self,

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -97,3 +98,12 @@ def test_bad_questions(shop: "aisle.Recommender", tmp_path: Path) -> None:
         shop.with_items(pl.DataFrame({"item_id": ["x"], "name": ["again"]}))
     with pytest.raises(InputError, match="aisle prepare"):
         aisle.Recommender.open(tmp_path)
+
+
+def test_an_index_can_be_tuned_on_what_users_ask(out: Path, shop: "aisle.Recommender") -> None:
+    from aisle.index_tuning import of_run
+    from aisle.settings import Settings
+
+    vectors, queries = of_run(out, Settings(), 5)
+    np.testing.assert_array_equal(vectors, shop.retriever.index.vectors)
+    assert queries.shape == (5, vectors.shape[1])

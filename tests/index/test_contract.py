@@ -7,6 +7,7 @@ import pytest
 
 from aisle.index import cagra, kinds
 from aisle.index.base import NONE
+from aisle.index.devices import gpus
 from aisle.index.errors import IndexFault
 from aisle.index.settings import IndexSettings
 
@@ -27,6 +28,13 @@ FACTORY = (
 """Factory strings: without search parameters, of several layers, and with vectors that come back changed."""
 LOSSY = {"PQ16x4": 0.3, "PCA16,IVF16,Flat": 0.6}
 """Recall of kinds that keep vectors coarsely and score nothing again."""
+
+
+KINDS = EXACT + APPROXIMATE + FACTORY
+if DEVICE == "gpu":
+    KINDS = ("exact", "ivf_flat", "ivf_sq8", "ivf_pq", *(("cagra",) if cagra.available() else ()))
+
+pytestmark = pytest.mark.skipif(DEVICE == "gpu" and not gpus(), reason="FAISS finds no GPU")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +60,7 @@ def recall(found, wanted):
     return hits / (wanted != NONE).sum() if (wanted != NONE).any() else 1.0
 
 
-@pytest.fixture(scope="module", params=EXACT + APPROXIMATE + FACTORY)
+@pytest.fixture(scope="module", params=KINDS)
 def index(request, world):
     return kinds.build(world[0], IndexSettings(device=DEVICE, kind=request.param))
 
@@ -149,8 +157,10 @@ def test_kinds_that_cannot_be_built(world, kind, words):
 @pytest.mark.parametrize("storage", ["float32", "fp16", "int8"])
 @pytest.mark.parametrize("metric", ["inner_product", "cosine"])
 def test_metric_and_storage(world, metric, storage):
+    if DEVICE == "gpu" and storage == "int8":
+        pytest.skip("FAISS has no exact int8 search on a GPU")
     vectors, queries = world
-    index = kinds.build(vectors, IndexSettings(device="cpu", metric=metric, storage=storage))
+    index = kinds.build(vectors, IndexSettings(device=DEVICE, metric=metric, storage=storage))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if metric == "cosine" else vectors
     asked = queries / np.linalg.norm(queries, axis=1, keepdims=True) if metric == "cosine" else queries
     wanted = truth(unit, asked, K, np.ones((len(queries), N), bool))

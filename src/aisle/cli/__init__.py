@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aisle.cli import about, hub, indexing, measuring, ranking, sentiment, shops, stages, tuning
+from aisle.cli import about, hub, index_tuning, indexing, measuring, ranking, sentiment, shops, stages, tuning
 from aisle.cli.verb import verb
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ for command in (
     about.settings,
 ):
     verb(app)(command)
+verb(indexing.app)(index_tuning.tune)
 app.add_typer(indexing.app)
 
 app.add_typer(sentiment.app, name="sentiment")
