@@ -1,6 +1,7 @@
 """Indices of every kind: built from vectors, written to a folder, read from it."""
 
 import json
+import logging
 from pathlib import Path
 
 import faiss
@@ -21,6 +22,11 @@ from aisle.index.settings import IndexSettings, Metric, Storage
 
 FORMAT = 1
 """Of `kind.json`; raised when what older code reads would be wrong."""
+
+log = logging.getLogger(__name__)
+
+UNEVEN = 1.25
+"""Ratio of the lengths of vectors (95% and 5% quantile) from which on a graph is warned of."""
 
 SAMPLE = 65_536
 """Vectors to train on at least, where there are so many: 256 for each of the 256 codes of a byte."""
@@ -65,6 +71,8 @@ def build(vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings)
     if kind == "cagra":
         return ApproximateIndex(cagra.build(ready), built_as)
     recipe = factory(kind, items, dim, settings.storage) if is_kind(kind) else kind
+    if "HNSW" in recipe or "NSG" in recipe:
+        _warn_of_lengths(ready)
     return ApproximateIndex(_filled(ready, recipe, settings.seed), built_as)
 
 
@@ -87,6 +95,18 @@ def _filled(vectors: Vectors, recipe: str, seed: int) -> faiss.Index:
             "set index.kind; docs/index-kinds.md lists what there is",
         ) from error
     return index
+
+
+def _warn_of_lengths(vectors: Vectors) -> None:
+    """Say so when a graph may lose items: long vectors are everybody's neighbours, short ones nobody's."""
+    short, long = np.quantile(np.linalg.norm(vectors[:SAMPLE], axis=1), [0.05, 0.95])
+    if long > UNEVEN * short:
+        log.warning(
+            "item vectors have lengths from %.3g to %.3g: a graph of inner products finds few of the short "
+            "ones; set index.metric to 'cosine' if that is meant, or index.kind to 'ivf_flat'",
+            short,
+            long,
+        )
 
 
 def _check_readable(index: faiss.Index) -> None:

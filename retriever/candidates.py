@@ -35,8 +35,13 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
     """Index the weighted vectors of a model's sources: the files of `aisle.index.store` in `out`.
 
     Raises:
-        InputError: the towers were trained on another catalogue.
+        InputError: the towers were trained on another catalogue, or the metric is not theirs.
     """
+    if settings.metric != "inner_product":
+        fix = "leave index.metric as it is: cosines of towers are in their vectors already"
+        raise InputError(
+            "inner products, which a model's scores are", f"index.metric = {settings.metric!r}", fix
+        )
     trained = load(model)
     _same_catalogue(prepared, trained.items)
     vectors = sources_of(prepared, trained).indexed(trained.weights.fused, trained.priors[FUSED])
@@ -150,7 +155,7 @@ class Retriever:
         return {
             name: ExactIndex(
                 np.concatenate([vectors / np.float32(temperature), self.model.priors[name][:, None]], axis=1),
-                self.settings,
+                IndexSettings(device=self.settings.device),
             )
             for (name, temperature), vectors in zip(
                 self.sources.divisors.items(), self.sources.item_vectors, strict=True

@@ -170,3 +170,10 @@ def test_metric_and_storage(world, metric, storage):
         exact = (asked[part, None] * unit[rows]).sum(2)
         np.testing.assert_allclose(scores, exact, atol=1e-4 if storage == "float32" else 0.2)
     np.testing.assert_array_equal(world[0], vectors)
+
+
+@pytest.mark.parametrize(("metric", "warned"), [("inner_product", True), ("cosine", False)])
+def test_a_graph_of_uneven_vectors_is_warned_of(world, caplog, metric, warned):
+    lengths = np.linspace(1, 3, N, dtype=np.float32)[:, None]
+    kinds.build(world[0] * lengths, IndexSettings(device="cpu", kind="HNSW8", metric=metric))
+    assert ("lengths from" in caplog.text) == warned

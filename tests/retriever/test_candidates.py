@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 from worlds import circle_shop
 
+from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE
 from aisle.data.settings import TextSettings
-from aisle.index.settings import IndexSettings
+from aisle.index.settings import IndexSettings, SearchSettings
 from aisle.retriever.candidates import Retriever, build_index, retrieve
 from aisle.retriever.pools import Pool
 from aisle.retriever.settings import EncoderSettings, RetrieverSettings
@@ -83,3 +84,22 @@ def test_every_source_is_there_alone_and_beside_the_score(world):
     weights = retriever.model.weights.validation
     assert set(weights) == {*names, FUSED}
     assert weights[FUSED] >= weights["two_tower"]
+
+
+@pytest.mark.parametrize("kind", ["ivf_flat", "hnsw", "SQ8,RFlat"])
+def test_any_kind_of_index_serves_a_run(world, tmp_path, kind):
+    shop, folder, _ = world
+    settings = IndexSettings(device="cpu", kind=kind, search=SearchSettings(nprobe=4, rescore=8, ef=256))
+    build_index(shop, folder / "model", tmp_path, settings)
+    retrieve(shop, folder / "model", tmp_path, tmp_path, settings, k=K, alone=False)
+    found, exact = (pl.read_parquet(place / "candidates.parquet") for place in (tmp_path, folder))
+    assert found["user_id"].equals(exact["user_id"])
+    np.testing.assert_allclose(
+        found["score"], exact["score"], rtol=1e-5
+    )  # most items of this world are equal
+
+
+def test_a_run_s_scores_are_inner_products(world, tmp_path):
+    shop, folder, _ = world
+    with pytest.raises(InputError, match="inner products"):
+        build_index(shop, folder / "model", tmp_path, IndexSettings(metric="cosine"))
