@@ -52,9 +52,7 @@ def main(
         print(f"| {name} | {rate:,.0f} | {cost:,.0f} | {found['versions']} | {found['failures']} |")
     share = (beside["cpu"] / beside["wall"]) / (alone["cpu"] / alone["wall"])
     drop = (beside["queries"] / beside["wall"]) / (alone["queries"] / alone["wall"])
-    print(
-        f"\nbeside a rebuild: {share:.2f} of the processor time that it had alone, {drop:.2f} of the queries/s"
-    )
+    print(f"\nbeside a rebuild: {share:.2f} of the processor time alone, {drop:.2f} of the queries/s")
 
 
 def reading(place: Path, meanwhile: Any) -> dict[str, float]:

@@ -23,9 +23,10 @@ class Publication(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: str
+    delta: str = Field(default="", description="folder with the changes to it since it was built")
     at: str = Field(description="UTC, ISO 8601")
     by: str = Field(description="user@machine")
-    how: str = Field(description="publish or rollback")
+    how: str = Field(description="publish, rollback or update")
     checks: tuple[Finding, ...] = Field(default=(), description="what the gate measured")
     overridden: tuple[str, ...] = Field(default=(), description="checks that failed and were overridden")
     why: str = Field(default="", description="reason given for the override")
@@ -44,6 +45,16 @@ class Pointer(BaseModel):
     def version(self) -> str:
         """The live version."""
         return self.publications[-1].version
+
+    @property
+    def delta(self) -> str:
+        """Folder with the changes to the live version; empty where there are none."""
+        return self.publications[-1].delta
+
+    def delta_of(self, version: str) -> str:
+        """The last changes to a version."""
+        found = (one.delta for one in reversed(self.publications) if one.version == version)
+        return next(found, "")
 
     @property
     def checksum(self) -> str:

@@ -137,7 +137,7 @@ def rebuild(
         data = fingerprint_of(source.ids, keys)
         before = versions.pointer()
         name = _there(versions, source, data, settings)
-        if before is not None and name == before.version:
+        if before is not None and name == before.version and not before.delta:
             clock.end()
             return Rebuilt(name, "unchanged", 0, len(source.ids), None, clock.seconds)
         encoded = 0

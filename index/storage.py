@@ -10,6 +10,9 @@ from aisle.durable import move, remove, sync, sync_tree, write_whole
 from aisle.index.description import NAME, Description
 from aisle.index.errors import IndexFault
 
+DELTA = "delta-"
+"""How names of folders with changes to a version begin."""
+
 
 class Storage(ABC):
     """A place with a pointer, and a folder for each version.
@@ -29,8 +32,16 @@ class Storage(ABC):
         """Replace a file: a reader finds the old content or the new one."""
 
     @abstractmethod
+    def all_folders(self) -> list[str]:
+        """Names of all folders, sorted."""
+
     def folders(self) -> list[str]:
-        """Names of all folders that may be versions, unfinished ones included, sorted."""
+        """Names of those that may be versions, unfinished ones included, sorted."""
+        return [name for name in self.all_folders() if is_version(name)]
+
+    def deltas(self) -> list[str]:
+        """Names of those that may be changes to a version, unfinished ones included, sorted."""
+        return [name for name in self.all_folders() if name.startswith(DELTA)]
 
     @abstractmethod
     def add(self, folder: Path, name: str) -> None:
@@ -74,10 +85,10 @@ class LocalStorage(Storage):
         """Replace a file by renaming."""
         write_whole(self.root / name, content)
 
-    def folders(self) -> list[str]:
-        """Names of the folders."""
+    def all_folders(self) -> list[str]:
+        """Names of all folders, sorted."""
         try:
-            return sorted(path.name for path in self.root.iterdir() if is_version(path.name))
+            return sorted(path.name for path in self.root.iterdir() if path.is_dir())
         except FileNotFoundError:
             return []
 
@@ -138,15 +149,14 @@ class RemoteStorage(Storage):
         self.files.makedirs(self.root, exist_ok=True)
         self.files.pipe_file(self._at(name), content)
 
-    def folders(self) -> list[str]:
-        """Names of the folders."""
+    def all_folders(self) -> list[str]:
+        """Names of all folders, sorted."""
         self.files.invalidate_cache()
         try:
             found: list[Any] = self.files.ls(self.root, detail=False)
         except FileNotFoundError:
             return []
-        names = (str(path).rstrip("/").rpartition("/")[2] for path in found)
-        return sorted(name for name in names if is_version(name))
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found)
 
     def add(self, folder: Path, name: str) -> None:
         """Upload every file, the description last."""

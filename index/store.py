@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from aisle.index import kinds
 from aisle.index.base import Index
 from aisle.index.columns import IdColumn, read_vectors, write_ids, write_vectors
+from aisle.index.delta import load_delta
 from aisle.index.description import NAME, Check, Description, entries
 from aisle.index.errors import IndexFault
 from aisle.index.searched import FaissIndex
@@ -158,6 +159,32 @@ def open_folder(
     if not len(ids) == len(index) == description.items:
         found = f"{folder}: {len(ids):,} ids, {len(index):,} vectors"
         raise IndexFault(f"{description.items:,} items", found, "rebuild with `aisle index`")
+    return Stored(folder, description, index, ids)
+
+
+def with_delta(stored: Stored, folder: Path, check: Check = "all") -> Stored:
+    """A version with the changes to it (:mod:`aisle.index.updates`).
+
+    Args:
+        stored: the version as it was built.
+        folder: of the changes.
+        check: as for :func:`open_folder`.
+
+    Raises:
+        FileNotFoundError: there is no description.
+        IndexFault: a file is missing or damaged, or the changes are those of another version.
+    """
+    description = Description.read(folder)
+    if damage := description.damage(folder, check):
+        raise IndexFault("changes as they were written", f"{folder}: {damage}", "roll back, or rebuild")
+    if (description.data, description.model) != (stored.description.data, stored.description.model):
+        raise IndexFault("changes to this version", f"{folder}: those of another", "roll back, or rebuild")
+    settings = IndexSettings.model_validate(description.settings)
+    index = load_delta(stored.index, folder, settings)
+    ids = IdColumn(folder / IDS)
+    if not len(ids) == len(index) == description.items:
+        found = f"{folder}: {len(ids):,} ids, {len(index):,} rows"
+        raise IndexFault(f"{description.items:,} rows", found, "roll back, or rebuild")
     return Stored(folder, description, index, ids)
 
 

@@ -1,6 +1,7 @@
 """Versions of an index side by side, and the pointer to the one that is served.
 
     <place>/<version>/   a version: index, ids, vectors, index.json (aisle.index.store)
+    <place>/delta-<version>-<n>/  changes to it since it was built (aisle.index.updates)
     <place>/live.json    the pointer, replaced by one rename
     <place>/cache/       vectors of texts by content
     <place>/.partial/    a version that is being built
@@ -28,8 +29,8 @@ from aisle.index.lease import Lease, unused
 from aisle.index.pointer import Pointer, Publication
 from aisle.index.rebuild_settings import GateSettings
 from aisle.index.settings import IndexSettings
-from aisle.index.storage import storage_of
-from aisle.index.store import Stored, open_folder
+from aisle.index.storage import DELTA, storage_of
+from aisle.index.store import Stored, open_folder, with_delta
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +162,8 @@ class Versions:
         listed = []
         for name in names:
             description, damage = self._look(name, check)
+            if not damage and check is not None and found is not None and (delta := found.delta_of(name)):
+                damage = self._look(delta, check)[1]
             listed.append(Listed(name, description, found is not None and found.version == name, damage))
         return listed
 
@@ -185,16 +188,23 @@ class Versions:
                 another model's.
         """
         for _ in range(TRIES):
-            name = version or self._live()
+            name, delta = (version, "") if version is not None else self._live()
             try:
                 folder = self.storage.here(name)
                 lease = Lease(folder / NAME)
+                changes = self.storage.here(delta) if delta else None
             except (FileNotFoundError, NotADirectoryError):
                 if version is not None:
                     break
                 continue
             try:
-                return Opened(name, open_folder(folder, settings, model=model, check=check), lease)
+                stored = open_folder(folder, settings, model=model, check=check)
+                if changes is not None:
+                    stored = with_delta(stored, changes, check)
+                return Opened(name, stored, lease)
+            except FileNotFoundError:  # changes that were replaced meanwhile
+                lease.close()
+                continue
             except BaseException:
                 lease.close()
                 raise
@@ -241,7 +251,7 @@ class Versions:
         failed = [finding.check for finding in findings if not finding.passed]
         if failed and not force:
             raise GateFault(name, findings)
-        return self._point(name, before, "publish", findings, failed, why)
+        return self._point(name, before, "publish", findings=findings, failed=failed, why=why)
 
     def rollback(self, name: str | None = None) -> Publication:
         """Make an earlier version live again; whoever does holds :meth:`writing`.
@@ -265,13 +275,31 @@ class Versions:
         _, damage = self._look(chosen, "all")
         if damage:
             raise IndexFault(f"a sound version {chosen}", damage, "roll back to another one, or rebuild")
-        return self._point(chosen, before, "rollback", (), (), "")
+        return self._point(chosen, before, "rollback", delta=before.delta_of(chosen))
+
+    def delta_name(self, version: str) -> str:
+        """A name for the next changes to a version."""
+        start = f"{DELTA}{version}-"
+        numbers = [int(name.removeprefix(start)) for name in self.storage.deltas() if name.startswith(start)]
+        return f"{start}{max(numbers, default=0) + 1:06d}"
+
+    def point_to_delta(self, version: str, delta: str) -> Publication:
+        """Serve changes with the live version; whoever does holds :meth:`writing`.
+
+        Raises:
+            IndexFault: another version is live meanwhile.
+        """
+        before = self.pointer()
+        if before is None or before.version != version:
+            found = "none" if before is None else before.version
+            raise IndexFault(f"{version} as the live version", found, "start the update again")
+        return self._point(version, before, "update", delta=delta)
 
     def collect(self, keep: int) -> list[str]:
         """Remove old versions and folders that never became one; whoever does holds :meth:`writing`.
 
-        What stays: the live version, the newest `keep - 1` others that were published once, the newest
-        that never was, and what a reader of this machine has open.
+        What stays: the live version, the newest `keep - 1` others that were published once, a newer one
+        that was never published, and what a reader of this machine has open.
 
         Returns:
             Names of the versions that were removed.
@@ -283,11 +311,15 @@ class Versions:
         names = self.names()
         for name in set(self.storage.folders()) - set(names):
             self.storage.drop(name)
+        used = {found.delta_of(name) for name in names} if found is not None else set()
+        for name in set(self.storage.deltas()) - used:
+            self.storage.drop(name)
         served = {one.version for one in found.publications} if found is not None else set()
         live = None if found is None else found.version
         once = [name for name in names if name in served and name != live]
         never = [name for name in names if name not in served]
-        old = sorted([*once[: max(0, len(once) - (keep - 1))], *never[:-1]])
+        waiting = [name for name in never[-1:] if live is None or name > live]
+        old = sorted({*once[: max(0, len(once) - (keep - 1))], *never} - {*waiting})
         return [name for name in old if self._dropped(name)]
 
     def _dropped(self, name: str) -> bool:
@@ -298,11 +330,11 @@ class Versions:
                 log.info("%s is being read: it stays for now", name)
             return free
 
-    def _live(self) -> str:
+    def _live(self) -> tuple[str, str]:
         found = self.pointer()
         if found is None:
             raise IndexFault("a published version", f"none in {self.storage}", "run `aisle index rebuild`")
-        return found.version
+        return found.version, found.delta
 
     def _known(self, name: str) -> str:
         if name not in self.storage.folders():
@@ -346,12 +378,15 @@ class Versions:
         name: str,
         before: Pointer | None,
         how: str,
-        findings: Sequence[Finding],
-        failed: Sequence[str],
-        why: str,
+        *,
+        findings: Sequence[Finding] = (),
+        failed: Sequence[str] = (),
+        why: str = "",
+        delta: str = "",
     ) -> Publication:
         publication = Publication(
             version=name,
+            delta=delta,
             at=pointers.now(),
             by=pointers.whoever(),
             how=how,

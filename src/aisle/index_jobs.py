@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
 from aisle.data.text import render_items
 from aisle.index.rebuild import Rebuilt, Source, rebuild
+from aisle.index.updates import Change, update
 from aisle.index.versions import Versions
 from aisle.retriever.locate import locate, weights_sha256
 from aisle.retriever.settings import EncoderSettings
@@ -78,6 +79,38 @@ def rebuild_index(
             progress=progress,
             listener=listener,
         )
+
+
+def update_index(
+    place: str,
+    settings: Settings,
+    *,
+    catalogue: str | None = None,
+    deleted: Sequence[str] = (),
+    query: str | None = None,
+    run: Path | None = None,
+) -> Change:
+    """Add, replace and delete items of the live version at once.
+
+    Args:
+        place: a folder, or a URL that fsspec opens.
+        settings: of text, encoder and rebuild.
+        catalogue: items to add, or to replace where they are there; None: only deletions.
+        deleted: ids of items to delete.
+        query: for a database.
+        run: the run whose trained model made the vectors, if one did.
+
+    Raises:
+        InputError: the catalogue, the encoder or the run cannot be used.
+        IndexFault: nothing is published, an id to delete is not there, or the vectors are another model's.
+    """
+    source = None
+    if catalogue is not None:
+        found = read_catalogue(catalogue, settings.data, query=query)
+        for reason, rows in found.rejected.items():
+            LOG.warning("%s rows of the catalogue are left out: %s", f"{rows:,}", reason)
+        source = (of_encoder(settings) if run is None else of_run(run))(found.items, found.counts)
+    return update(Versions(place), source, deleted, settings.rebuild)
 
 
 Maker = Callable[[pl.DataFrame, dict[str, int]], Source]

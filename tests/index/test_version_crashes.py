@@ -96,7 +96,14 @@ def test_the_first_rebuild_killed_at_each_step(attempt: Attempt, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("job", "changed", "after"),
-    [("rebuild", 2, {1, 2}), ("rollback", 0, {1, 0}), ("publish", 0, {1, 0}), ("gc", 0, {1})],
+    [
+        ("rebuild", 2, {1, 2}),
+        ("update", 3, {1, 3}),
+        ("compact", 0, {1}),
+        ("rollback", 0, {1, 0}),
+        ("publish", 0, {1, 0}),
+        ("gc", 0, {1}),
+    ],
 )
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.torture)])
 def test_a_kill_before_any_change(
@@ -127,8 +134,8 @@ def test_kills_at_random_times(attempt: Attempt, tmp_path: Path, kills: int) -> 
     outcomes = []
     changed = 0
     for number in range(kills):
-        job = chance.choice(["rebuild", "rebuild", "rebuild", "publish", "rollback", "gc"])
-        if job == "rebuild":
+        job = chance.choice(["rebuild"] * 3 + ["update"] * 2 + ["compact", "publish", "rollback", "gc"])
+        if job in ("rebuild", "update"):
             changed = number % (ITEMS - 1) + 1
         outcomes.append(
             attempt(place, job, changed, kill_after=chance.uniform(0, 0.15), encode=chance.choice([0, 0.02]))

@@ -1,10 +1,10 @@
 """Runs a job on a tiny index in a child process and kills it; commands come as JSON lines.
 
-A command: {"place": folder, "job": "rebuild" | "publish" | "rollback" | "gc", "changed": items that differ,
-"kill_at": n, "kill_before": step, "kill_after": seconds, "encode": seconds that each block takes}.
-`kill_at` kills the child just before its n-th change to a file or folder below `place`, `kill_before` at the
-beginning of a named step of a rebuild, `kill_after` some time after its start. The answer is one line:
-"killed", "finished" or "failed".
+A command: {"place": folder, "job": "rebuild" | "update" | "compact" | "publish" | "rollback" | "gc",
+"changed": items that differ, "kill_at": n, "kill_before": step, "kill_after": seconds, "encode": seconds that
+each block takes}. `kill_at` kills the child just before its n-th change to a file or folder below `place`,
+`kill_before` at the beginning of a named step of a rebuild, `kill_after` some time after its start. The answer is
+one line: "killed", "finished" or "failed".
 """
 
 import json
@@ -23,6 +23,7 @@ from planted_index import angles, circle
 from aisle.index.rebuild import rebuild
 from aisle.index.rebuild_settings import GateSettings, RebuildSettings
 from aisle.index.settings import IndexSettings
+from aisle.index.updates import compact, update
 from aisle.index.versions import Versions
 
 CPU = IndexSettings(device="cpu")
@@ -69,6 +70,12 @@ def child(command: dict[str, Any]) -> None:
 
     if command["job"] == "rebuild":
         rebuild(versions, circle(ITEMS, command["changed"], encode=encode), CPU, JOB, listener=listener)
+        return
+    if command["job"] == "update":
+        update(versions, circle(ITEMS, command["changed"], encode=encode), [], JOB)
+        return
+    if command["job"] == "compact":
+        compact(versions, JOB)
         return
     with versions.writing():
         if command["job"] == "publish":

@@ -23,6 +23,10 @@ Index = Annotated[
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Its name (`aisle index list`).")]
 Force = Annotated[bool, typer.Option("--force", help="Publish although the gate fails; who did is recorded.")]
 Why = Annotated[str, typer.Option("--why", help="Reason for --force, recorded with it.")]
+Query = Annotated[
+    str | None, typer.Option("--query", metavar="SQL", help="For a database: its rows are the items.")
+]
+Run = Annotated[Path | None, typer.Option("--run", help="Run whose trained model makes the vectors.")]
 Keep = Annotated[
     int | None, typer.Option("--keep", min=1, help="Versions that stay [default: rebuild.keep].")
 ]
@@ -59,12 +63,8 @@ def rebuild(
         str,
         typer.Option("--catalogue", help="Parquet, JSON lines, CSV, a folder of them, or postgresql://..."),
     ],
-    query: Annotated[
-        str | None, typer.Option("--query", metavar="SQL", help="For a database: its rows are the items.")
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option("--run", help="Run whose trained model makes the vectors.")
-    ] = None,
+    query: Query = None,
+    run: Run = None,
     encoder: Encoder = None,
     config: Config = None,
     set_: Set = None,
@@ -91,6 +91,44 @@ def rebuild(
         return Answer(data, [f"{done.version} is live already, with the same {done.items:,} items"])
     said = f"{done.version} is live: {done.items:,} items, {done.encoded:,} texts encoded, {total:.1f} s"
     return Answer(data, [said, *_findings(done.publication)])
+
+
+@verb(app)
+def update(
+    index: Index,
+    catalogue: Annotated[
+        str | None, typer.Option("--catalogue", help="Items to add, or to replace where they are there.")
+    ] = None,
+    delete: Annotated[
+        list[str] | None, typer.Option("--delete", metavar="ID", help="Item to delete; may be repeated.")
+    ] = None,
+    query: Query = None,
+    run: Run = None,
+    encoder: Encoder = None,
+    config: Config = None,
+    set_: Set = None,
+) -> Answer:
+    """Add, replace and delete items of the live version at once."""
+    from aisle.index_jobs import update_index
+
+    settings = settings_of(config, set_, encoder=encoder)
+    done = update_index(index, settings, catalogue=catalogue, deleted=delete or (), query=query, run=run)
+    said = f"{done.version}: {done.added:,} items added, {done.replaced:,} replaced, {done.deleted:,} deleted"
+    data = {"index": index, **vars(done)}
+    return Answer(data, [said, f"{done.changed:,} items beside the large index until the next rebuild"])
+
+
+@verb(app)
+def compact(
+    index: Index, config: Config = None, set_: Set = None, force: Force = False, why: Why = ""
+) -> Answer:
+    """Make one version of the live one and the changes to it."""
+    from aisle.index.updates import compact
+    from aisle.index.versions import Versions
+
+    done = compact(Versions(index), settings_of(config, set_).rebuild, force=force, why=why)
+    data = {"index": index, "publication": done.model_dump(mode="json")}
+    return Answer(data, [f"{done.version} is live", *_findings(done)])
 
 
 @verb(app, "list")

@@ -1,0 +1,186 @@
+"""Items added, replaced and deleted between rebuilds, beside the version that is served.
+
+    <place>/delta-<version>-<n>/   delta.parquet, ids.arrow of all rows, index.json
+
+The pointer names version and delta together: a change is there for whoever opens the index next, whole or not
+at all. Each change writes a new folder with all changes since the version; the nightly rebuild, or
+:func:`compact`, starts anew.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from aisle.index.base import Index
+from aisle.index.cache import VectorCache, key_of
+from aisle.index.columns import write_ids
+from aisle.index.delta import Updated, save_delta
+from aisle.index.description import Description, entries
+from aisle.index.errors import IndexFault
+from aisle.index.kinds import build
+from aisle.index.pointer import Publication
+from aisle.index.rebuild import Source, embedded
+from aisle.index.rebuild_settings import RebuildSettings
+from aisle.index.settings import IndexSettings
+from aisle.index.store import save
+from aisle.index.versions import Opened, Versions
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an update did.
+
+    Attributes:
+        version: the live one, to which it was done.
+        added: items that are new.
+        replaced: items that have new vectors.
+        deleted: items that are not returned any more.
+        encoded: texts that had to be encoded.
+        changed: items that the delta holds now; searches slow down as it grows.
+    """
+
+    version: str
+    added: int
+    replaced: int
+    deleted: int
+    encoded: int
+    changed: int
+
+
+def update(versions: Versions, source: Source | None, deleted: Sequence[str], job: RebuildSettings) -> Change:
+    """Add, replace and delete items of the live version; all at once for whoever opens it next.
+
+    Args:
+        versions: of the index.
+        source: items to add, or to replace where they are there; None: only deletions.
+        deleted: ids of items to delete.
+        job: block of texts, and versions to keep.
+
+    Raises:
+        IndexFault: nothing is published, an id to delete is not there, `source` is of another model, vectors
+            that cannot be used, another process at work, or a place that cannot be written.
+    """
+    with versions.writing():
+        opened = versions.open()
+        try:
+            stored = opened.stored
+            if source is not None and source.model != stored.description.model:
+                raise IndexFault(
+                    f"items as model {stored.description.model[:12]} sees them",
+                    f"model {source.model[:12]}",
+                    "rebuild the index with the new model",
+                )
+            index = _updatable(stored.index, _settings(stored.description))
+            ids = stored.ids.series().to_list()
+            rows = {one: row for row, one in enumerate(ids) if index.alive[row]}
+            _delete(index, rows, deleted)
+            added = replaced = encoded = 0
+            if source is not None:
+                cache = VectorCache(versions.work / "cache" / source.encoder[:16])
+                keys = [key_of(text) for text in source.texts]
+                vectors, encoded = embedded(cache, keys, source, job.block)
+                vectors = vectors if source.finish is None else source.finish(vectors)
+                there = np.array([one in rows for one in source.ids], np.bool_)
+                known = source.ids.filter(pl.Series(there)).to_list()
+                if known:
+                    index.replace(np.array([rows[one] for one in known], np.int64), vectors[there])
+                if not there.all():
+                    index.add(vectors[~there])
+                    ids += source.ids.filter(pl.Series(~there)).to_list()
+                added, replaced = int((~there).sum()), int(there.sum())
+            _publish(versions, opened, index, ids, {} if source is None else source.counts)
+            versions.collect(job.keep)
+            return Change(_base(versions), added, replaced, len(deleted), encoded, index.changed)
+        finally:
+            opened.close()
+
+
+def compact(versions: Versions, job: RebuildSettings, *, force: bool = False, why: str = "") -> Publication:
+    """Make one new version of the live one and its changes, through the gate.
+
+    Raises:
+        GateFault: the new version does not pass the gate.
+        IndexFault: nothing is published, another process at work, or a place that cannot be written.
+    """
+    with versions.writing():
+        opened = versions.open()
+        try:
+            stored = opened.stored
+            settings = _settings(stored.description)
+            index = _updatable(stored.index, settings)
+            vectors, rows = index.compacted()
+            delta = stored.description.files.get("delta.parquet")
+            said = f"{stored.description.data} {'' if delta is None else delta.sha256}"
+            data = hashlib.sha256(said.encode()).hexdigest()
+            name = versions.name_for(data)
+            folder = _partial(versions, name)
+            save(
+                build(vectors, settings),
+                stored.ids.series().gather(rows),
+                folder,
+                model=stored.description.model,
+                encoder=stored.description.encoder,
+                data=data,
+                settings=settings,
+                counts={**stored.description.counts, "compacted": index.changed},
+                vectors=vectors,
+            )
+            versions.add(folder, name)
+        finally:
+            opened.close()
+        publication = versions.publish(name, settings, job.gate, force=force, why=why)
+        versions.collect(job.keep)
+        return publication
+
+
+def _updatable(index: Index, settings: IndexSettings) -> Updated:
+    return index if isinstance(index, Updated) else Updated(index, settings)
+
+
+def _settings(description: Description) -> IndexSettings:
+    return IndexSettings.model_validate(description.settings)
+
+
+def _delete(index: Updated, rows: dict[str, int], deleted: Sequence[str]) -> None:
+    missing = [one for one in deleted if one not in rows]
+    if missing or len(set(deleted)) != len(deleted):
+        found = f"{missing[0]!r}" if missing else "an id twice"
+        raise IndexFault("ids of items that are there", found, "leave it out")
+    if deleted:
+        index.delete(np.array([rows.pop(one) for one in deleted], np.int64))
+
+
+def _publish(
+    versions: Versions, opened: Opened, index: Updated, ids: list[str], counts: Mapping[str, int]
+) -> None:
+    """Write all changes to a folder of their own, and point to it."""
+    base = opened.version
+    name = versions.delta_name(base)
+    folder = _partial(versions, name)
+    save_delta(index, folder)
+    write_ids(pl.Series(ids, dtype=pl.String), folder / "ids.arrow")
+    described = opened.stored.description
+    described.model_copy(
+        update={
+            "items": len(index),
+            "counts": {**counts, "beside": index.changed},
+            "files": dict(entries(folder)),
+        }
+    ).write(folder)
+    versions.add(folder, name)
+    versions.point_to_delta(base, name)
+
+
+def _partial(versions: Versions, name: str) -> Path:
+    folder = versions.work / ".partial" / name
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _base(versions: Versions) -> str:
+    pointer = versions.pointer()
+    return "" if pointer is None else pointer.version

@@ -1,0 +1,118 @@
+"""Items added, replaced and deleted beside a served version: there at once for the next reader."""
+
+import numpy as np
+import polars as pl
+import pytest
+from planted_index import Counting, angles, circle
+
+from aisle.index.base import NONE
+from aisle.index.errors import IndexFault
+from aisle.index.rebuild import Source, rebuild
+from aisle.index.rebuild_settings import GateSettings, RebuildSettings
+from aisle.index.settings import IndexSettings
+from aisle.index.updates import compact, update
+from aisle.index.versions import Versions
+
+CPU = IndexSettings(device="cpu")
+JOB = RebuildSettings(gate=GateSettings(min_overlap=0, max_count_drift=1))
+
+
+@pytest.fixture
+def versions(tmp_path) -> Versions:
+    found = Versions(tmp_path / "index")
+    rebuild(found, circle(4), CPU, JOB)  # at 0, 90, 180 and 270 degrees
+    return found
+
+
+def items(encode=angles, **degrees: float) -> Source:
+    texts = [str(value) for value in degrees.values()]
+    return Source(pl.Series(list(degrees)), texts, encode, "encoder of angles", "angles")
+
+
+def found(versions: Versions, degrees: float, k: int = 1) -> list[str]:
+    stored = versions.open().stored
+    _, rows = stored.index.search(angles([str(degrees)]), k)
+    return stored.ids.of(rows[rows != NONE])
+
+
+def test_a_change_is_there_for_the_next_reader(versions):
+    before = versions.open()
+    encode = Counting()
+    done = update(versions, items(encode, i0001=45, new=135), ["i0002"], JOB)
+    assert (done.added, done.replaced, done.deleted, done.encoded, done.changed) == (1, 1, 1, 2, 2)
+    assert encode.asked == ["45", "135"]
+    assert found(versions, 45) == ["i0001"]
+    assert found(versions, 135) == ["new"]
+    assert sorted(found(versions, 180, 10)) == ["i0000", "i0001", "i0003", "new"]
+    _, rows = before.stored.index.search(angles(["180"]), 1)
+    assert before.stored.ids.of(rows[0]) == ["i0002"]  # who had it open keeps what it had
+
+
+def test_changes_add_up_and_a_deleted_item_may_come_back(versions):
+    update(versions, items(new=10), [], JOB)
+    update(versions, None, ["new", "i0003"], JOB)
+    assert sorted(found(versions, 10, 10)) == ["i0000", "i0001", "i0002"]
+    update(versions, items(i0003=200), [], JOB)
+    assert found(versions, 200) == ["i0003"]
+    assert sorted(found(versions, 10, 10)) == ["i0000", "i0001", "i0002", "i0003"]
+    assert len(versions.storage.deltas()) == 1
+
+
+def test_what_cannot_be_done_changes_nothing(versions):
+    other = items(new=10)
+    wrong = Source(other.ids, other.texts, angles, other.encoder, "another model")
+    for source, deleted, words in (
+        (None, ["nobody"], "'nobody'"),
+        (None, ["i0000", "i0000"], "twice"),
+        (wrong, [], "rebuild the index with the new model"),
+        (items(lambda texts: np.full((len(texts), 2), np.nan, np.float32), new=1), [], "NaN"),
+    ):
+        with pytest.raises(IndexFault, match=words):
+            update(versions, source, deleted, JOB)
+    assert versions.storage.deltas() == []
+    assert len(versions.open().stored.index) == 4
+
+
+def test_the_next_rebuild_starts_anew(versions):
+    update(versions, items(new=10), ["i0003"], JOB)
+    live = versions.pointer().version
+    done = rebuild(versions, circle(4), CPU, JOB)
+    assert (done.version, done.status) == (live, "published")
+    assert sorted(found(versions, 10, 10)) == [f"i000{n}" for n in range(4)]
+
+
+def test_a_rollback_brings_the_changes_of_that_version_with_it(versions):
+    update(versions, None, ["i0003"], JOB)
+    rebuild(versions, circle(4, changed=2), CPU, JOB)
+    with versions.writing():
+        versions.collect(3)
+        versions.rollback()
+    assert sorted(found(versions, 10, 10)) == ["i0000", "i0001", "i0002"]
+
+
+def test_compaction_makes_one_version_of_both(versions):
+    update(versions, items(i0001=45, new=135), ["i0002"], JOB)
+    before = {degrees: found(versions, degrees, 4) for degrees in (0, 50, 130, 200)}
+    publication = compact(versions, JOB)
+    opened = versions.open()
+    assert opened.version == publication.version
+    assert len(opened.stored.index) == 4
+    assert opened.stored.ids.series().to_list() == ["i0000", "i0001", "i0003", "new"]
+    assert {degrees: found(versions, degrees, 4) for degrees in before} == before
+    assert versions.pointer().delta == ""
+
+
+def test_damaged_changes_are_noticed(versions):
+    update(versions, items(new=10), [], JOB)
+    (name,) = versions.storage.deltas()
+    for file in ("delta.parquet", "ids.arrow", "index.json"):
+        path = versions.storage.place_of(name) / file
+        whole = path.read_bytes()
+        for place in np.random.default_rng(0).choice(len(whole), 20):
+            content = bytearray(whole)
+            content[place] ^= 1 << (place % 8)
+            path.write_bytes(content)
+            with pytest.raises(IndexFault):
+                versions.open()
+        path.write_bytes(whole)
+    assert found(versions, 10) == ["new"]
