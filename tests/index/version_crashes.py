@@ -3,8 +3,8 @@
 A command: {"place": folder, "job": "rebuild" | "update" | "compact" | "publish" | "rollback" | "gc",
 "changed": items that differ, "kill_at": n, "kill_before": step, "kill_after": seconds, "encode": seconds that
 each block takes}. `kill_at` kills the child just before its n-th change to a file or folder below `place`,
-`kill_before` at the beginning of a named step of a rebuild, `kill_after` some time after its start. The answer is
-one line: "killed", "finished" or "failed".
+`kill_before` at the beginning of a named step of a rebuild, `kill_after` some time after its start. The
+answer is one line: "killed", "finished" or "failed".
 """
 
 import json
