@@ -148,6 +148,8 @@ def widened(
         n: rows of the index.
         among: rows that `look` chooses from.
     """
+    if k <= among and not any(len(rows) for rows in exclude):
+        return look(queries, k)
     scores, rows = empty(len(queries), k)
     wide = widths(exclude, k, among)
     for width in np.unique(wide[wide > 0]):  # a single long history does not widen everybody's search
