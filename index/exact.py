@@ -12,7 +12,7 @@ from aisle.index.base import NONE, Found
 from aisle.index.blas import matrix_product
 from aisle.index.filters import by_score
 from aisle.index.recipes import factory
-from aisle.index.scan import scan
+from aisle.index.scan import scan, scan_each
 from aisle.index.searched import (
     GPU_WIDTH,
     FaissIndex,
@@ -69,6 +69,14 @@ class ExactIndex(FaissIndex):
             return scan(self.faiss, some, width, rows)
 
         return widened(look, queries, k, exclude, len(self), len(rows))
+
+    def _allowed_each(
+        self, queries: Queries, k: int, exclude: Sequence[Rows], allow: Bool[NDArray[np.bool_], "b n"]
+    ) -> Found:
+        left = allow.copy()
+        for query, rows in enumerate(exclude):
+            left[query, rows] = False
+        return scan_each(self.faiss, queries, k, left)
 
     def _nearest(self, queries: Queries, width: int) -> Found:
         if self.placed is not self.faiss and width <= GPU_WIDTH:

@@ -2,7 +2,7 @@
 
 import faiss
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from aisle.index.base import NONE, Found
@@ -42,6 +42,32 @@ def scan(
             scores, place = faiss.knn(queries, vectors, min(k, size), metric=faiss.METRIC_INNER_PRODUCT)
         found = np.where(place == NONE, NONE, part[place])
         best = _better(best, (scores, found), k)
+    return best
+
+
+def scan_each(
+    source: faiss.Index,
+    queries: Float[NDArray[np.float32], "b dim"],
+    k: int,
+    allow: Bool[NDArray[np.bool_], "b n"],
+) -> Found:
+    """The `k` best of the rows that each query may have, all products computed once for all queries.
+
+    Args:
+        source: an index that gives its vectors back by row.
+        queries: float32 (b, dim).
+        k: results wanted for each query.
+        allow: bool (b, n): the rows that each query may have.
+    """
+    best = empty(len(queries), k)
+    wanted = np.flatnonzero(allow.any(axis=0))
+    for start in range(0, len(wanted), BLOCK):
+        part = wanted[start : start + BLOCK]
+        products = queries @ source.reconstruct_batch(part).T
+        products[~allow[:, part]] = -np.inf
+        place = np.argpartition(-products, min(k, len(part)) - 1, axis=1)[:, :k]
+        scores = np.take_along_axis(products, place, axis=1)
+        best = _better(best, (scores, np.where(np.isneginf(scores), NONE, part[place])), k)
     return best
 
 

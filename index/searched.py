@@ -101,11 +101,7 @@ class FaissIndex(Index):
             return self._unfiltered(asked, k, excluded)
         if allow.ndim == 1:
             return self._allowed(asked, k, excluded, allow)
-        scores, rows = empty(len(queries), k)
-        for query in range(len(queries)):
-            one = slice(query, query + 1)
-            scores[one], rows[one] = self._allowed(asked[one], k, excluded[one], allow[query])
-        return scores, rows
+        return self._allowed_each(asked, k, excluded, allow)
 
     @abstractmethod
     def _source(self) -> faiss.Index:
@@ -120,6 +116,15 @@ class FaissIndex(Index):
         self, queries: Queries, k: int, exclude: Sequence[Rows], allow: Bool[NDArray[np.bool_], " n"]
     ) -> Found:
         """Search among the rows of a mask but the excluded ones."""
+
+    def _allowed_each(
+        self, queries: Queries, k: int, exclude: Sequence[Rows], allow: Bool[NDArray[np.bool_], "b n"]
+    ) -> Found:
+        scores, rows = empty(len(queries), k)
+        for query in range(len(queries)):
+            one = slice(query, query + 1)
+            scores[one], rows[one] = self._allowed(queries[one], k, exclude[one], allow[query])
+        return scores, rows
 
     def _allowed(
         self, queries: Queries, k: int, exclude: Sequence[Rows], allow: Bool[NDArray[np.bool_], " n"]
