@@ -10,8 +10,10 @@ from pydantic import TypeAdapter
 
 from aisle.data.errors import InputError
 from aisle.data.history import Histories
+from aisle.data.prepared import Prepared
 from aisle.ranker.blend import Blend, Scale
 from aisle.ranker.calibration import Calibration
+from aisle.ranker.cross_encoder.reader import CrossEncoder
 from aisle.ranker.features import Features, compute
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats, Lists
@@ -20,6 +22,7 @@ from aisle.ranker.scorers import load as load_scorer
 from aisle.ranker.settings import RankerSettings
 
 FORMAT = 1
+CROSS_ENCODER = "cross_encoder"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class RankerModel:
         extra: columns joined by item, such as sentiment: a number for each item, by name.
         knowledge: of the items, as of the moment of ranking.
         calibration: of the blended scores, to the probability that the user takes the item next.
+        cross_encoder: reads the best candidates once more; None: the order over features stays.
         settings: the recipe.
         about: what was learned from, and what validation said.
     """
@@ -43,6 +47,7 @@ class RankerModel:
     extra: Mapping[str, Floats]
     knowledge: Knowledge
     calibration: Calibration
+    cross_encoder: CrossEncoder | None
     settings: RankerSettings
     about: Mapping[str, Any]
 
@@ -50,8 +55,15 @@ class RankerModel:
         """What the scorers read of each pair; a feature that there is none of any more is missing."""
         return compute(lists, histories, self.knowledge, self.extra).aligned(self.names)
 
-    def scores(self, features: Features, lists: Lists) -> Floats:
-        """Blended score of each pair, float32 (pairs)."""
+    def scores(self, features: Features, lists: Lists, shop: Prepared) -> Floats:
+        """Score of each pair of lists of a shop's users, float32 (pairs)."""
+        first = self.first(features, lists)
+        if self.cross_encoder is None:
+            return first
+        return self.cross_encoder.refined(shop, lists, features, first)
+
+    def first(self, features: Features, lists: Lists) -> Floats:
+        """Blended score over features of each pair, float32 (pairs)."""
         return self.blend.scores(
             {kind: one.scores(features) for kind, one in self.scorers.items()}, lists.scores
         )
@@ -62,6 +74,8 @@ class RankerModel:
         for scorer in self.scorers.values():
             scorer.save(folder)
         self.knowledge.save(folder, self.extra)
+        if self.cross_encoder is not None:
+            self.cross_encoder.save(folder / CROSS_ENCODER)
         config = {
             "format": FORMAT,
             "scorers": list(self.scorers),
@@ -99,6 +113,7 @@ class RankerModel:
                 calibration=TypeAdapter[Calibration](Calibration).validate_json(
                     json.dumps(config["calibration"])
                 ),
+                cross_encoder=_cross_encoder(folder / CROSS_ENCODER),
                 settings=RankerSettings.model_validate_json(json.dumps(config["settings"])),
                 about=config["about"],
             )
@@ -110,3 +125,7 @@ class RankerModel:
                 f"{folder}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
                 "run `aisle ranker`, or give the folder that it wrote",
             ) from error
+
+
+def _cross_encoder(folder: Path) -> CrossEncoder | None:
+    return CrossEncoder.load(folder) if (folder / "config.json").is_file() else None

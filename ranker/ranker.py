@@ -171,14 +171,16 @@ class Ranker:
         from aisle.ranker.train import retriever_of
         from aisle.retriever.additions import with_items
 
-        model = with_items(self.retriever.model, more["item_id"], render_items(more, self.text))
+        texts = render_items(more, self.text)
+        model = with_items(self.retriever.model, more["item_id"], texts)
         longer = Longer(shop.folder, more)
         knowledge = self.model.knowledge.longer(longer, model)
         extra = {
             name: np.concatenate([values, np.full(len(more), np.nan, np.float32)])
             for name, values in self.model.extra.items()
         }
-        able = replace(self.model, knowledge=knowledge, extra=extra)
+        reader = self.model.cross_encoder and self.model.cross_encoder.longer(texts)
+        able = replace(self.model, knowledge=knowledge, extra=extra, cross_encoder=reader)
         return Ranker(able, retriever_of(longer, model), self.text)
 
     def _lists(
@@ -200,7 +202,7 @@ class Ranker:
 
     def _scores(self, visitors: Prepared, lists: Lists) -> Floats:
         histories = visitors.histories(*PAST).merge_repeats(visitors.target_kinds)
-        return self.model.scores(self.model.features(lists, histories), lists)
+        return self.model.scores(self.model.features(lists, histories), lists, visitors)
 
 
 def _checked(frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:

@@ -62,7 +62,7 @@ def rank_candidates(prepared: Prepared, model: RankerModel, candidates: Path, ou
     with TableWriter(out, RUN) as table:
         for some in _blocks(candidates):
             lists = Lists.of(some, prepared.user_ids, prepared.item_ids)
-            scores = model.scores(model.features(lists, histories), lists)
+            scores = model.scores(model.features(lists, histories), lists, prepared)
             table.append(ordered(lists, scores, prepared.user_ids, prepared.item_ids))
             alarm_scores.append(scores)
             alarm_owner.append(lists.owner + lists_seen)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from aisle.ranker.features import group_of
+from aisle.ranker.features import Features, group_of
 from aisle.ranker.lists import Floats, Lists
 from aisle.ranker.pairs import PAST
 from aisle.ranker.records import Given, item_id
@@ -92,5 +92,5 @@ def _without_groups(ranker: "Ranker", history: Sequence[Given], lists: Lists) ->
         values = features.values.copy()
         with np.errstate(all="ignore"):
             values[:, columns] = np.nanmedian(values[:, columns], axis=0)
-        found[group] = ranker.model.scores(type(features)(features.names, values), lists)
+        found[group] = ranker.model.scores(Features(features.names, values), lists, visitors)
     return found

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aisle.ranker.cross_encoder.settings import CrossEncoderSettings
 from aisle.ranker.sentiment.settings import SentimentSettings
 
 ScorerKind = Literal["boosting", "network"]
@@ -75,10 +76,15 @@ class RankerSettings(BaseModel):
     left_out: tuple[str, ...] = Field(
         default=(), description="groups of features that are left out, such as sentiment"
     )
+    refit: bool = Field(
+        default=True,
+        description="refit the retriever one step back, as the run's own is; without, half the time",
+    )
     folds: int = Field(
         default=5, ge=2, description="parts of the users, each scored by what learned on others"
     )
     pairs: PairSettings = PairSettings()
     boosting: BoostingSettings = BoostingSettings()
     network: NetworkSettings = NetworkSettings()
+    cross_encoder: CrossEncoderSettings = CrossEncoderSettings()
     sentiment: SentimentSettings = SentimentSettings()

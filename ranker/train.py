@@ -14,6 +14,7 @@ from aisle.index.settings import IndexSettings
 from aisle.ranker import blend
 from aisle.ranker.alarm import warn_if_constant
 from aisle.ranker.calibrated import calibrate
+from aisle.ranker.cross_encoder import reader as cross_encoder
 from aisle.ranker.crossfit import crossfit
 from aisle.ranker.earlier import earlier
 from aisle.ranker.features import compute
@@ -66,6 +67,7 @@ def train_ranker(
         InputError: the shop cannot be split once more, or too little is left to learn from.
     """
     shop = earlier(prepared, work / "earlier")
+    recipe = recipe.model_copy(update={"refit": recipe.refit and settings.refit})
     model = _earlier_model(shop, retriever, text, recipe, work, seed)
     given = labelled_lists(retriever_of(shop, model), prepared.truth("validation"), settings.pairs, seed=seed)
     histories = shop.histories(*PAST).merge_repeats(shop.target_kinds)
@@ -80,12 +82,27 @@ def train_ranker(
     )
     table.write_parquet(out / "reliability.parquet")
     teach(shop, given.lists, held_out, out / "teacher.parquet")
+    reader = None
+    if settings.cross_encoder.enabled:
+        reader, read = cross_encoder.fit(
+            shop,
+            given,
+            features,
+            held_out,
+            tuple(item_texts(prepared, text, *PAST)),
+            text,
+            settings.cross_encoder,
+            work / "cross-encoder",
+            seed=seed,
+        )
+        said |= read
     RankerModel(
         scorers=fitted.scorers,
         blend=mixed,
         names=features.names,
         extra=_reviewed(prepared, settings),
         calibration=calibration,
+        cross_encoder=reader,
         knowledge=Knowledge.of(prepared, PAST, load(retriever)),
         settings=settings,
         about={

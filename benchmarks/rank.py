@@ -1,0 +1,100 @@
+"""Prints what ranking gives and costs, from finished runs with a ranker.
+
+python benchmarks/rank.py verdicts runs/office runs/beauty
+python benchmarks/rank.py latency runs/office/ranker
+"""
+
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def verdicts(
+    folders: Annotated[list[Path], typer.Argument(help="folders of `aisle run`, evaluated")],
+) -> None:
+    """Retrieval alone against retrieve 100, rank: the paired difference over users, and what was chosen."""
+    columns = ["data", "users", "retrieval R@10 / N@10", "ranked R@10 / N@10", "ratio of N@10"]
+    columns += [
+        "difference, N@10 (95%)",
+        "after Holm's correction",
+        "validation N@10: retrieval, ranked",
+        "weight",
+    ]
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
+    for folder in folders:
+        report = json.loads((folder / "evaluate" / "report.json").read_text())
+        config = json.loads((folder / "ranker" / "config.json").read_text())
+        said, models = config["about"]["validation"], report["models"]
+        pair = next(
+            row
+            for row in report["comparisons"]
+            if row["measure"] == "ndcg@10" and {row["model"], row["other"]} == {"ranked", "fused"}
+        )
+        sign = 1 if pair["model"] == "ranked" else -1
+        low, high = sorted((sign * pair["low"], sign * pair["high"]))
+        ratio = models["ranked"]["ndcg@10"]["value"] / models["fused"]["ndcg@10"]["value"]
+        cells = [
+            report["protocol"]["dataset"],
+            f"{report['protocol']['users']:,}",
+            figures(models["fused"]),
+            figures(models["ranked"]),
+            f"{ratio:.3f}",
+            f"{sign * pair['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
+            outcome(pair, sign),
+            f"{said['retrieval']:.4f}, {said['chosen']:.4f}",
+            f"{config['blend']['weight']:g}",
+        ]
+        print("| " + " | ".join(cells) + " |")
+
+
+@app.command()
+def latency(
+    folder: Annotated[Path, typer.Argument(help="a ranker's folder")],
+    calls: Annotated[int, typer.Option(help="calls that are timed")] = 200,
+    candidates: Annotated[int, typer.Option(help="of each call")] = 100,
+) -> None:
+    """Milliseconds of `Ranker.rank` for one user at a time, histories of 1 to 20 items; and memory."""
+    from aisle.ranker import Ranker
+
+    started = time.perf_counter()
+    ranker = Ranker.load(folder)
+    loaded = time.perf_counter() - started
+    items = ranker.retriever.prepared.item_ids.values.to_list()
+    rng = np.random.default_rng(0)
+    seconds = []
+    for _ in range(calls + 5):
+        drawn = [items[row] for row in rng.choice(len(items), candidates + 20, replace=False)]
+        history = drawn[candidates : candidates + int(rng.integers(1, 21))]
+        started = time.perf_counter()
+        ranker.rank(history, drawn[:candidates])
+        seconds.append(time.perf_counter() - started)
+    p50, p99 = np.quantile(1000 * np.array(seconds[5:]), [0.5, 0.99])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        "| items | candidates | p50, ms | p99, ms | load, s | peak memory, MiB |\n|---|---|---|---|---|---|"
+    )
+    print(f"| {len(items):,} | {candidates} | {p50:.1f} | {p99:.1f} | {loaded:.1f} | {memory:,.0f} |")
+
+
+def figures(model: dict[str, Any]) -> str:
+    """Recall and ndcg of a model."""
+    return f"{model['recall@10']['value']:.4f} / {model['ndcg@10']['value']:.4f}"
+
+
+def outcome(pair: dict[str, Any], sign: int) -> str:
+    """What the corrected test says of the ranker."""
+    if pair["p_holm"] >= 0.05:
+        return "no difference shown"
+    return "better" if sign * pair["difference"] > 0 else "worse"
+
+
+if __name__ == "__main__":
+    app()

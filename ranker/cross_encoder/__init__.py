@@ -1,0 +1,1 @@
+"""A language model that reads what a user did and a candidate together."""

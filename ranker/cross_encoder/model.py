@@ -1,0 +1,49 @@
+"""A language model's vector of a pair, joined with the pair's features, to one score."""
+
+import torch
+from torch import Tensor, nn
+
+from aisle.retriever.encoder import Encoder
+from aisle.retriever.pooling import pool
+
+
+class PairModel(nn.Module):
+    """Scores of pairs from their tokens and their normalised features.
+
+    The last layer starts at 0, and the score over features is added: training starts from its order.
+
+    Args:
+        encoder: its language model is read through its pooling.
+        width: of the features; 0: the text alone.
+        hidden: width of the layer that joins them.
+        dropout: in training.
+    """
+
+    def __init__(self, encoder: Encoder, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.language_model = encoder.model
+        self.pooling = encoder.pooling
+        self.with_features = width > 0
+        self.norm = nn.LayerNorm(encoder.dim)
+        last = nn.Linear(hidden, 1)
+        nn.init.zeros_(last.weight)
+        self.head = nn.Sequential(
+            nn.Linear(encoder.dim + width, hidden), nn.ReLU(), nn.Dropout(dropout), last
+        )
+        self.trust = nn.Parameter(torch.ones(()))
+
+    def forward(self, tokens: dict[str, Tensor], values: Tensor, first: Tensor) -> Tensor:
+        """Score of each pair (pairs).
+
+        Args:
+            tokens: of the language model (pairs, tokens).
+            values: normalised features (pairs, width).
+            first: scores of the scorers over features (pairs); not read by the text alone.
+        """
+        states = self.language_model(**tokens).last_hidden_state.float()
+        vectors = self.norm(pool(states, tokens["attention_mask"], self.pooling))
+        if not self.with_features:
+            text_alone: Tensor = self.head(vectors).squeeze(-1)
+            return text_alone
+        joined: Tensor = self.head(torch.cat([vectors, values], 1)).squeeze(-1)
+        return joined + self.trust * first
