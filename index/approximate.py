@@ -1,20 +1,20 @@
 """Approximate search with any FAISS index; filters that it cannot serve are answered exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
 import faiss
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from aisle.index.base import NONE, Found
 from aisle.index.filters import by_score
-from aisle.index.knobs import parameters, selects
+from aisle.index.knobs import harder, parameters, selects
 from aisle.index.scan import scan
 from aisle.index.searched import GPU_WIDTH, FaissIndex, Queries, Rows, widened
-from aisle.index.settings import IndexSettings
+from aisle.index.settings import IndexSettings, SearchSettings
 
 SCANNED = 0.02
 """Share of the rows up to which a mask is answered by looking at each of them, which is quick and exact."""
@@ -29,8 +29,8 @@ LONG = 1024
 class ApproximateIndex(FaissIndex):
     """A trained and filled FAISS index of inner products, looked through as hard as the settings say.
 
-    Where the candidates of a query run out before `k` of those that it may have, its rows are scanned one by
-    one: a filter costs time, never results.
+    Where the candidates of a query run out before `k` of those that it may have, it is looked for harder, and
+    in the end row by row: a filter costs time, never results.
     """
 
     def __init__(self, index: faiss.Index, settings: IndexSettings) -> None:
@@ -58,8 +58,7 @@ class ApproximateIndex(FaissIndex):
     def _unfiltered(self, queries: Queries, k: int, exclude: Sequence[Rows]) -> Found:
         if selects(self.faiss) and any(len(rows) > LONG for rows in exclude):
             return self._one_by_one(queries, k, exclude)
-        found = widened(self._look, queries, k, exclude, len(self), len(self))
-        return self._completed(found, queries, k, exclude, None)
+        return self._looked(queries, k, exclude, None)
 
     def _one_by_one(self, queries: Queries, k: int, exclude: Sequence[Rows]) -> Found:
         """Long exclusions as masks, of one query at a time."""
@@ -79,28 +78,50 @@ class ApproximateIndex(FaissIndex):
     def _masked(
         self, queries: Queries, k: int, exclude: Sequence[Rows], allow: Bool[NDArray[np.bool_], " n"]
     ) -> Found:
-        rows = np.flatnonzero(allow)
+        kept = int(np.count_nonzero(allow))
         graph = isinstance(self.faiss, faiss.IndexHNSW)
         few = (SCANNED_BY_GRAPH if graph else SCANNED) * len(self)
-        if len(rows) <= max(few, k) or not selects(self.faiss):
-            return self._scanned(queries, k, exclude, rows)
-        bits: Any = np.packbits(
-            allow, bitorder="little"
-        )  # FAISS's wrapper adds the length, its stub does not
-        selector = faiss.IDSelectorBitmap(bits)
+        if kept <= max(few, k) or not selects(self.faiss):
+            return self._scanned(queries, k, exclude, np.flatnonzero(allow))
+        return self._looked(queries, k, exclude, allow)
 
-        def look(some: Queries, width: int) -> Found:
-            return self._look(some, width, selector)
+    def _looked(
+        self, queries: Queries, k: int, exclude: Sequence[Rows], allow: Bool[NDArray[np.bool_], " n"] | None
+    ) -> Found:
+        """Look as hard as the settings say, and harder for queries that get fewer rows than there are."""
+        among = len(self) if allow is None else int(np.count_nonzero(allow))
+        effort = self.settings.search
+        scores, rows = widened(self._look(effort, allow), queries, k, exclude, len(self), among)
+        short = _short(rows, k, exclude, allow, len(self))
+        while len(short):
+            some = [exclude[int(query)] for query in short]
+            more = harder(self.faiss, effort)
+            if more is None:
+                left = np.arange(len(self)) if allow is None else np.flatnonzero(allow)
+                scores[short], rows[short] = self._scanned(queries[short], k, some, left)
+                break
+            effort = more
+            look = self._look(effort, allow)
+            scores[short], rows[short] = widened(look, queries[short], k, some, len(self), among)
+            short = short[_short(rows[short], k, some, allow, len(self))]
+        return scores, rows
 
-        found = widened(look, queries, k, exclude, len(self), len(rows))
-        return self._completed(found, queries, k, exclude, rows)
+    def _look(
+        self, effort: SearchSettings, allow: Bool[NDArray[np.bool_], " n"] | None
+    ) -> Callable[[Queries, int], Found]:
+        """FAISS's answer with an effort; a GPU selects no rows, and not from many candidates."""
+        selector = None
+        if allow is not None:
+            bits: Any = np.packbits(allow, bitorder="little")
+            selector = faiss.IDSelectorBitmap(bits)
+        knobs = parameters(self.faiss, effort, selector)
 
-    def _look(self, queries: Queries, width: int, selector: faiss.IDSelector | None = None) -> Found:
-        """FAISS's answer; a GPU selects no rows, and not from many candidates."""
-        small = width * self.settings.search.rescore <= GPU_WIDTH
-        index = self.placed if selector is None and small else self.faiss
-        knobs = parameters(self.faiss, self.settings.search, selector)
-        return by_score(*index.search(queries, width, params=knobs))
+        def look(queries: Queries, width: int) -> Found:
+            small = width * effort.rescore <= GPU_WIDTH
+            index = self.placed if selector is None and small else self.faiss
+            return by_score(*index.search(queries, width, params=knobs))
+
+        return look
 
     def _scanned(self, queries: Queries, k: int, exclude: Sequence[Rows], rows: Rows) -> Found:
         def look(some: Queries, width: int) -> Found:
@@ -108,23 +129,20 @@ class ApproximateIndex(FaissIndex):
 
         return widened(look, queries, k, exclude, len(self), len(rows))
 
-    def _completed(
-        self,
-        found: Found,
-        queries: Float[NDArray[np.float32], "b dim"],
-        k: int,
-        exclude: Sequence[Rows],
-        allowed: Rows | None,
-    ) -> Found:
-        """The same answers, those scanned again that have fewer than `k` rows although there are more."""
-        scores, rows = found
-        if (rows[:, -1] != NONE).all():
-            return found
-        among = np.arange(len(self)) if allowed is None else allowed
-        left = np.array([len(among) - len(np.intersect1d(among, some)) for some in exclude])
-        short = np.flatnonzero((rows != NONE).sum(axis=1) < np.minimum(k, left))
-        if len(short):
-            scores[short], rows[short] = self._scanned(
-                queries[short], k, [exclude[int(query)] for query in short], among
-            )
-        return scores, rows
+
+def _short(
+    rows: Int[NDArray[np.int64], "b k"],
+    k: int,
+    exclude: Sequence[Rows],
+    allow: Bool[NDArray[np.bool_], " n"] | None,
+    n: int,
+) -> Int[NDArray[np.int64], " short"]:
+    """Queries that have fewer than `k` rows although more are left for them."""
+    found = (rows != NONE).sum(axis=1)
+    short = np.flatnonzero(found < k)
+    if not len(short):
+        return short
+    kept = np.ones(n, np.bool_) if allow is None else allow
+    taken = np.array([np.count_nonzero(kept[np.unique(exclude[int(query)])]) for query in short])
+    missing = found[short] < np.minimum(k, np.count_nonzero(kept) - taken)
+    return short[np.flatnonzero(missing)]

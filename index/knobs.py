@@ -37,23 +37,31 @@ def parameters(
     return faiss.SearchParameters(**rows)
 
 
+def harder(index: faiss.Index, effort: SearchSettings) -> SearchSettings | None:
+    """Four times as many lists visited; None where that are all, or there are none."""
+    layer = innermost(index)
+    if not isinstance(layer, faiss.IndexIVF) or effort.nprobe >= layer.nlist:
+        return None
+    return effort.model_copy(update={"nprobe": min(4 * effort.nprobe, layer.nlist)})
+
+
 def selects(index: faiss.Index) -> bool:
     """Whether FAISS can keep rows out while it searches such an index."""
+    return not isinstance(innermost(index), FIXED)
+
+
+def innermost(index: faiss.Index) -> faiss.Index:
+    """What searches, below re-scoring and transformations of vectors."""
     layer = faiss.downcast_index(index)
     if isinstance(layer, faiss.IndexRefine):
-        return selects(layer.base_index)
-    if isinstance(layer, faiss.IndexPreTransform):
-        return selects(layer.index)
-    return not isinstance(layer, FIXED)
+        return innermost(layer.base_index)
+    return innermost(layer.index) if isinstance(layer, faiss.IndexPreTransform) else layer
 
 
 def turned(index: faiss.Index) -> set[str]:
     """Which search settings make a difference to an index: of `nprobe`, `ef` and `rescore`."""
-    layer = faiss.downcast_index(index)
-    if isinstance(layer, faiss.IndexRefine):
-        return {"rescore"} | turned(layer.base_index)
-    if isinstance(layer, faiss.IndexPreTransform):
-        return turned(layer.index)
+    rescored = {"rescore"} if isinstance(faiss.downcast_index(index), faiss.IndexRefine) else set()
+    layer = innermost(index)
     if isinstance(layer, faiss.IndexIVF):
-        return {"nprobe"}
-    return {"ef"} if isinstance(layer, faiss.IndexHNSW) else set()
+        return rescored | {"nprobe"}
+    return rescored | ({"ef"} if isinstance(layer, faiss.IndexHNSW) else set())

@@ -9,7 +9,8 @@ from aisle.index import cagra, kinds
 from aisle.index.base import NONE
 from aisle.index.devices import gpus
 from aisle.index.errors import IndexFault
-from aisle.index.settings import IndexSettings
+from aisle.index.knobs import parameters
+from aisle.index.settings import IndexSettings, SearchSettings
 
 DEVICE = os.environ.get("AISLE_TEST_DEVICE", "cpu")
 """`make test-gpu` runs the same promises on a GPU."""
@@ -177,3 +178,15 @@ def test_a_graph_of_uneven_vectors_is_warned_of(world, caplog, metric, warned):
     lengths = np.linspace(1, 3, N, dtype=np.float32)[:, None]
     kinds.build(world[0] * lengths, IndexSettings(device="cpu", kind="HNSW8", metric=metric))
     assert ("lengths from" in caplog.text) == warned
+
+
+def test_lists_with_too_few_rows_are_not_the_end(world):
+    """Three lists hold fewer than half of the rows: more are visited, for those alone who need it."""
+    effort = SearchSettings(nprobe=3)
+    index = kinds.build(world[0], IndexSettings(device="cpu", kind="IVF32,Flat", search=effort))
+    _, rows = index.search(world[1], N // 2)
+    assert (rows != NONE).all()
+    assert all(len(np.unique(found)) == N // 2 for found in rows)
+    few = index.search(world[1], K)[1]
+    knobs = parameters(index.faiss, effort)
+    np.testing.assert_array_equal(few, index.faiss.search(world[1], K, params=knobs)[1])
