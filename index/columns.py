@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.ipc
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class IdColumn:
 
     def of(self, rows: Int[NDArray[np.int64], " n"]) -> list[str]:
         """Ids of some rows, in their order."""
-        return [str(value) for value in self._column.take(pa.array(rows)).to_pylist()]
+        return [str(value) for value in pa.compute.take(self._column, pa.array(rows)).to_pylist()]
 
     def series(self) -> pl.Series:
         """All of them, in memory."""

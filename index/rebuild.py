@@ -36,7 +36,8 @@ class Source:
     Attributes:
         ids: of the items, all different.
         texts: one for each.
-        encode: vectors of texts, float32 (texts, dim); called for those that are not in the cache.
+        encode: vectors of texts, float32 (texts, dim), and how to name that work while it goes on; called for
+            those that are not in the cache.
         encoder: fingerprint of `encode`: the cache belongs to it.
         model: fingerprint of what makes the queries.
         finish: item vectors from the vectors of their texts, in the order of `ids`; None: they are the same.
@@ -45,7 +46,7 @@ class Source:
 
     ids: pl.Series
     texts: Sequence[str]
-    encode: Callable[[list[str]], Vectors]
+    encode: Callable[[list[str], str], Vectors]
     encoder: str
     model: str
     finish: Callable[[Vectors], Vectors] | None = None
@@ -104,7 +105,6 @@ def rebuild(
     *,
     force: bool = False,
     why: str = "",
-    progress: Callable[[int, int], None] | None = None,
     listener: Callable[[str], None] | None = None,
 ) -> Rebuilt:
     """Build a version, publish it, and remove old ones. Killed at any moment, the next call goes on.
@@ -116,7 +116,6 @@ def rebuild(
         job: versions to keep, and the gate.
         force: publish although the gate fails.
         why: the reason for that.
-        progress: called with texts encoded so far and all that have to be.
         listener: called with the name of each step (`Step`) as it begins.
 
     Raises:
@@ -144,7 +143,7 @@ def rebuild(
         if name is None:
             clock.begin("encode")
             cache = VectorCache(versions.work / "cache" / source.encoder[:16])
-            vectors, encoded = embedded(cache, keys, source, job.block, progress)
+            vectors, encoded = embedded(cache, keys, source, job.block)
             clock.begin("build")
             item_vectors = vectors if source.finish is None else source.finish(vectors)
             name = versions.name_for(data)
@@ -180,12 +179,14 @@ def embedded(
     keys: Sequence[bytes],
     source: Source,
     block: int,
-    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Vectors, int]:
     """Vectors of all texts, those that are not in the cache encoded a block at a time.
 
     Returns:
         float32 (texts, dim), and how many texts were encoded.
+
+    Raises:
+        IndexFault: the encoder gives another number of vectors, or vectors of another dimension.
     """
     vectors, known = cache.get(keys)
     missing: dict[bytes, str] = {}
@@ -194,9 +195,12 @@ def embedded(
     todo = list(missing)
     for start in range(0, len(todo), block):
         some = todo[start : start + block]
-        cache.put(some, source.encode([missing[key] for key in some]))
-        if progress is not None:
-            progress(start + len(some), len(todo))
+        what = f"encoding items, {start:,} of {len(todo):,} done"
+        made = source.encode([missing[key] for key in some], what)
+        if made.ndim != 2 or len(made) != len(some) or made.shape[1] != (cache.dim or made.shape[1]):
+            wanted = f"({len(some)}, {cache.dim or 'dim'})"
+            raise IndexFault(f"vectors of shape {wanted}", f"shape {made.shape}", "check the encoder")
+        cache.put(some, made)
     return (cache.get(keys)[0] if todo else vectors), len(todo)
 
 

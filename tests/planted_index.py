@@ -8,7 +8,7 @@ import polars as pl
 from aisle.index.rebuild import Source
 
 
-def angles(texts: Sequence[str]) -> np.ndarray:
+def angles(texts: Sequence[str], what: str = "") -> np.ndarray:
     """Vector of each text: the direction, in degrees, that it names."""
     degrees = np.radians([float(text) for text in texts])
     return np.stack([np.cos(degrees), np.sin(degrees)], axis=1).astype(np.float32)
@@ -20,7 +20,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, texts: list[str]) -> np.ndarray:
+    def __call__(self, texts: list[str], what: str) -> np.ndarray:
         self.asked += texts
         return angles(texts)
 

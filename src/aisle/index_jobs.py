@@ -11,7 +11,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from aisle.data.catalogue import read_catalogue
-from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
 from aisle.data.text import render_items
 from aisle.index.rebuild import Rebuilt, Source, rebuild
@@ -63,22 +62,8 @@ def rebuild_index(
         LOG.warning("%s rows of the catalogue are left out: %s", f"{rows:,}", reason)
     make = of_encoder(settings) if run is None else of_run(run)
     source = make(found.items, found.counts)
-    with meter("encoding items") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.advance(done - bar.done)
-
-        return rebuild(
-            Versions(place),
-            source,
-            settings.index,
-            settings.rebuild,
-            force=force,
-            why=why,
-            progress=progress,
-            listener=listener,
-        )
+    job = settings.rebuild
+    return rebuild(Versions(place), source, settings.index, job, force=force, why=why, listener=listener)
 
 
 def update_index(
@@ -168,11 +153,11 @@ class Lazy:
         self.fingerprint = hashlib.sha256(f"{weights} {read}".encode()).hexdigest()
         self._encoder: Encoder | None = None
 
-    def __call__(self, texts: list[str]) -> Vectors:
-        """Vectors of texts."""
+    def __call__(self, texts: list[str], what: str) -> Vectors:
+        """Vectors of texts; `what` names the work on its progress bar."""
         from aisle.retriever.arithmetic import device
         from aisle.retriever.encoder import Encoder
 
         if self._encoder is None:
             self._encoder = Encoder.load(self.settings, device())
-        return self._encoder.encode(texts)
+        return self._encoder.encode(texts, what)

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from aisle.index.exact import NONE, ExactIndex
-from aisle.index.gate import Side, exact_neighbours, inspect, shared
+from aisle.index.gate import Side, inspect, kth_scores, recall
 from aisle.index.rebuild_settings import GateSettings
 from aisle.index.settings import IndexSettings
 
@@ -88,18 +88,34 @@ def test_versions_without_a_common_item_have_no_overlap(vectors):
 
 
 @pytest.mark.parametrize("metric", ["inner_product", "cosine"])
-def test_exact_neighbours_equal_a_plain_ranking(vectors, metric, monkeypatch):
+def test_the_kth_score_is_that_of_a_plain_ranking(vectors, metric, monkeypatch):
     monkeypatch.setattr("aisle.index.gate.ROWS_AT_ONCE", 13)
     rows = np.array([0, 7, 79])
-    found = exact_neighbours(Side(ExactIndex(vectors, CPU), pl.Series(range(80)), vectors, metric), rows, 4)
+    settings = IndexSettings(device="cpu", metric=metric)
+    asked = Side(ExactIndex(vectors, settings), pl.Series(range(80)), vectors, metric)
     compared = vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if metric == "cosine" else vectors
-    for row, near in zip(rows, found, strict=True):
+    for row, worst in zip(rows, kth_scores(asked, rows, 4), strict=True):
         scores = compared @ compared[row]
-        scores[row] = -np.inf
-        assert set(near) == set(np.argsort(-scores)[:4])
+        assert worst == pytest.approx(np.sort(np.delete(scores, row))[-4], rel=1e-5)
+    assert recall(asked, rows, 4) == 1
+
+
+def test_items_with_equal_texts_are_equally_right():
+    vectors = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
+
+    class Backwards(ExactIndex):
+        """Equal scores by row, the last one first."""
+
+        def search(self, queries, k, exclude=None, allow=None):
+            scores, rows = super().search(queries, len(self), exclude, allow)
+            order = np.lexsort((-rows, -scores), axis=1)[:, :k]
+            return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+
+    found = outcome(inspect(side(vectors, index=Backwards(vectors, CPU)), None, GATE))
+    assert found["recall"] == (1, True)
 
 
 def test_fewer_items_than_neighbours():
     vectors = np.eye(3, dtype=np.float32)
     assert outcome(inspect(side(vectors), side(vectors), GATE))["recall"] == (1, True)
-    assert shared(np.array([[NONE, NONE]]), np.array([[NONE, NONE]])) == 1
+    assert outcome(inspect(side(vectors[:1]), None, GATE))["recall"] == (1, True)

@@ -65,7 +65,7 @@ def test_what_cannot_be_done_changes_nothing(versions):
         (None, ["nobody"], "'nobody'"),
         (None, ["i0000", "i0000"], "twice"),
         (wrong, [], "rebuild the index with the new model"),
-        (items(lambda texts: np.full((len(texts), 2), np.nan, np.float32), new=1), [], "NaN"),
+        (items(lambda texts, what: np.full((len(texts), 2), np.nan, np.float32), new=1), [], "NaN"),
     ):
         with pytest.raises(IndexFault, match=words):
             update(versions, source, deleted, JOB)

@@ -273,11 +273,22 @@ def test_ids_that_repeat_or_are_missing(tmp_path, ids):
 def test_vectors_that_cannot_be_used(tmp_path):
     source = circle(3)
     spoilt = type(source)(
-        source.ids, source.texts, lambda texts: np.full((len(texts), 2), np.nan, np.float32), "e", "m"
+        source.ids, source.texts, lambda texts, what: np.full((len(texts), 2), np.nan, np.float32), "e", "m"
     )
     with pytest.raises(IndexFault, match="NaN or infinity"):
         rebuild(Versions(tmp_path), spoilt, CPU, JOB)
     assert Versions(tmp_path).names() == []
+
+
+def test_vectors_of_the_wrong_dimension_or_number(tmp_path):
+    versions, _ = built(tmp_path, circle(20))
+    for wrong in (
+        lambda texts, what: np.ones((len(texts), 3), np.float32),
+        lambda texts, what: np.ones((1, 2), np.float32),
+    ):
+        with pytest.raises(IndexFault, match=r"vectors of shape \(3, 2\)"):
+            rebuild(versions, circle(20, changed=3, encode=wrong), CPU, JOB)
+    assert versions.open(CPU).stored.index.dim == 2
 
 
 def test_a_place_that_cannot_be_written():

@@ -60,7 +60,7 @@ def child(command: dict[str, Any]) -> None:
     if command.get("kill_at"):
         kill_before_change(command["place"], command["kill_at"])
 
-    def encode(texts: list[str]) -> np.ndarray:
+    def encode(texts: list[str], what: str) -> np.ndarray:
         time.sleep(command.get("encode", 0))
         return angles(texts)
 
