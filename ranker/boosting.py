@@ -14,6 +14,9 @@ from aisle.ranker.settings import BoostingSettings
 
 FILE = "boosting.txt"
 
+FEW = 20_000
+"""Pairs below which one thread scores them: servers have threads of their own, and more would only wait."""
+
 
 @dataclass(frozen=True)
 class Boosting:
@@ -70,7 +73,8 @@ class Boosting:
 
     def scores(self, features: Features) -> Floats:
         """Score of each pair, float32 (pairs); missing numbers go where trees learned to send them."""
-        found = self.booster.predict(features.values, raw_score=True)
+        threads = 1 if len(features.values) < FEW else 0
+        found = self.booster.predict(features.values, raw_score=True, num_threads=threads)
         return np.asarray(found, np.float32)
 
     def gains(self) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The ranking API: candidates in, the same candidates in order out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from aisle.ranker.folder import locate_ranker, read_shop
 from aisle.ranker.lists import Floats, Lists
 from aisle.ranker.model import RankerModel
 from aisle.ranker.pairs import PAST
+from aisle.ranker.praise import read_praise
 from aisle.ranker.ranking import ordered
 from aisle.ranker.reasons import Reason, reasons_of
 from aisle.ranker.records import Given, distinct, events_table, history_events, item_id, unknown_items
@@ -38,6 +39,7 @@ class Ranked:
         score: comparable among the items of all lists of one ranker; larger is better.
         probability: that the user takes the item next, as calibrated on validation; None without a ranker.
         reasons: what moved the item up, most first; empty unless asked for.
+        review: a sentence of a review that speaks for it; None unless asked for, or where there is none.
     """
 
     rank: int
@@ -45,6 +47,7 @@ class Ranked:
     score: float
     probability: float | None = None
     reasons: tuple[Reason, ...] = ()
+    review: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,13 @@ class Ranker:
         model: scorers and what they know of the items.
         retriever: whose scores are features.
         text: how items become text.
+        praise: a sentence of a review that speaks for an item, by its id.
     """
 
     model: RankerModel
     retriever: Retriever
     text: TextSettings
+    praise: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name: str | Path) -> "Ranker":
@@ -73,7 +78,8 @@ class Ranker:
 
         folder = locate_ranker(name)
         shop, text = read_shop(folder)
-        return cls(RankerModel.load(folder), retriever_of(shop, load(folder / "retriever")), text)
+        retriever = retriever_of(shop, load(folder / "retriever"))
+        return cls(RankerModel.load(folder), retriever, text, read_praise(folder))
 
     def rank(
         self,
@@ -116,7 +122,14 @@ class Ranker:
         if explain:
             reasons = reasons_of(able, history, lists, scores, run["item_id"].to_list())
         return [
-            Ranked(rank, item, score, float(self.model.calibration(score)), reasons.get(item, ()))
+            Ranked(
+                rank,
+                item,
+                score,
+                float(self.model.calibration(score)),
+                reasons.get(item, ()),
+                self.praise.get(item) if explain else None,
+            )
             for rank, item, score in run.select("rank", "item_id", "score").iter_rows()
         ]
 
@@ -181,7 +194,7 @@ class Ranker:
         }
         reader = self.model.cross_encoder and self.model.cross_encoder.longer(texts)
         able = replace(self.model, knowledge=knowledge, extra=extra, cross_encoder=reader)
-        return Ranker(able, retriever_of(longer, model), self.text)
+        return Ranker(able, retriever_of(longer, model), self.text, self.praise)
 
     def _lists(
         self, histories: Sequence[Sequence[Given]], wanted: Sequence[Sequence[str]]

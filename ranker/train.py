@@ -22,6 +22,8 @@ from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats
 from aisle.ranker.model import RankerModel
 from aisle.ranker.pairs import PAST, LabelledLists, labelled_lists
+from aisle.ranker.praise import FILE as PRAISE
+from aisle.ranker.praise import praise
 from aisle.ranker.reviewed import GROUP, sentiment_columns
 from aisle.ranker.settings import RankerSettings
 from aisle.ranker.teaching import teach
@@ -82,6 +84,7 @@ def train_ranker(
     )
     table.write_parquet(out / "reliability.parquet")
     teach(shop, given.lists, held_out, out / "teacher.parquet")
+    praise(prepared).write_parquet(out / PRAISE)
     reader = None
     if settings.cross_encoder.enabled:
         reader, read = cross_encoder.fit(

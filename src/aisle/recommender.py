@@ -62,10 +62,12 @@ class Recommender:
         if not (out / "ranker" / "manifest.json").exists():
             return found
         from aisle.ranker.model import RankerModel
+        from aisle.ranker.praise import read_praise
         from aisle.ranker.ranker import Ranker
 
         Workshop(out).input("ranker")
-        return replace(found, ranker=Ranker(RankerModel.load(out / "ranker"), found.retriever, found.text))
+        model, praise = RankerModel.load(out / "ranker"), read_praise(out / "ranker")
+        return replace(found, ranker=Ranker(model, found.retriever, found.text, praise))
 
     @classmethod
     def open(cls, out: Path, settings: IndexSettings | None = None) -> "Recommender":

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -124,6 +125,25 @@ def test_reasons_are_what_the_score_loses_without_them(ranker: Ranker) -> None:
             shorter = [item for item in CHEAP if item != reason.what]
             after = {one.item_id: one.score for one in ranker.rank(shorter, candidates, k=None)}
             assert best.score - after[best.item_id] == pytest.approx(reason.lift, abs=1e-5)
+
+
+def test_taking_the_stated_reason_away_costs_more_than_taking_another_event(ranker: Ranker) -> None:
+    rng = np.random.default_rng(0)
+    candidates, stated, others = [f"i{item}" for item in range(20, 60)], [], []
+    for _ in range(12):
+        history = [f"i{item}" for item in rng.permutation(20)[:5]]
+        best = ranker.rank(history, candidates, k=1, explain=True)[0]
+        reason = next((one.what for one in best.reasons if one.kind == "history"), None)
+        if reason is None:
+            continue
+        for past, losses in (
+            (reason, stated),
+            (rng.choice([one for one in history if one != reason]), others),
+        ):
+            after = ranker.rank([one for one in history if one != past], candidates, k=None)
+            losses.append(best.score - next(one.score for one in after if one.item_id == best.item_id))
+    assert len(stated) >= 3
+    assert np.mean(stated) > np.mean(others)
 
 
 def test_the_recommender_retrieves_and_ranks(run: Path) -> None:

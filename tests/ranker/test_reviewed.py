@@ -8,6 +8,7 @@ import pytest
 from worlds import write_prepared
 
 from aisle.data.prepared import Prepared
+from aisle.ranker.praise import praise
 from aisle.ranker.reviewed import sentiment_columns
 from aisle.ranker.sentiment.settings import StandingSettings
 
@@ -47,6 +48,33 @@ def test_what_is_said_later_is_not_known(tmp_path: Path) -> None:
     assert good > silent > bad
     assert praised["sentiment.has_reviews"].tolist() == [1, 1, 0]
     assert praised["sentiment.count"] == pytest.approx(np.log1p([9, 8, 0]))
+
+
+def test_praise_is_what_many_say_of_this_item_and_few_of_others(tmp_path: Path) -> None:
+    def review(user: int, item: str, text: str, rating: float) -> dict[str, object]:
+        when = START + timedelta(days=user)
+        about = {"user_id": f"u{user}", "item_id": item, "kind": "review", "timestamp": when}
+        return {**about, "text": text, "rating": rating}
+
+    sweet = "The sweet smell stays all day. I got it for my birthday last year."
+    train = [
+        *(
+            review(user, "soap", sweet if user == 2 else "A sweet smell that stays.", 5.0)
+            for user in range(4)
+        ),
+        review(5, "soap", "The worst smell that I know of, really.", 1.0),
+        review(6, "rope", "I got it for my birthday last year.", 5.0),
+        review(7, "tape", "Fine.", 5.0),
+    ]
+    parts = {
+        "train": train,
+        "validation": [],
+        "test": [review(9, "tape", "Sticks to all that I have tried.", 5.0)],
+    }
+    kinds = {"target_kinds": ["review"], "seen_kinds": ["review"], "order": "time"}
+    items = [{"item_id": name} for name in ("soap", "rope", "tape")]
+    found = dict(praise(write_prepared(tmp_path / "shop", items, parts, **kinds)).iter_rows())
+    assert found == {"soap": "A sweet smell that stays.", "rope": "I got it for my birthday last year."}
 
 
 def test_without_stars_there_are_no_such_columns(tmp_path: Path) -> None:
