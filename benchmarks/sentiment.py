@@ -112,7 +112,7 @@ def table(name: str, labels: np.ndarray, found: dict[str, np.ndarray]) -> None:
         for model, probabilities in found.items():
             value = of(probabilities, labels)
             line = f"| {name} | {measure} | {model} | {value:.4f} |"
-            if model != "tf-idf":
+            if model == "aisle":
                 ours = np.array([of(probabilities[rows], labels[rows]) for rows in draws])
                 low, high = np.quantile(ours - base, (0.025, 0.975))
                 line += f" {value - of(found['tf-idf'], labels):+.4f} ({low:+.4f} to {high:+.4f}) |"
