@@ -14,8 +14,8 @@ from aisle.ranker.records import Given, item_id
 if TYPE_CHECKING:
     from aisle.ranker.ranker import Ranker
 
-MOST = 5
-"""Reasons of an item."""
+MOST = 3
+"""Reasons of each kind, at most."""
 
 RECENT = 20
 """Most recent events of a history that may be a reason."""
@@ -28,7 +28,7 @@ class Reason:
     Attributes:
         kind: an item of the history, or a group of features.
         what: the item's id, or the group's name.
-        lift: what the item's score loses without it.
+        lift: what the item's score loses without it, against the mean of its list.
     """
 
     kind: Literal["history", "features"]
@@ -55,20 +55,31 @@ def reasons_of(
     """
     shop = ranker.retriever.prepared
     ids = shop.item_ids.ids(lists.items)
-    score_of = dict(zip(ids, scores.tolist(), strict=True))
+    score_of = _above_mean(ids, scores)
     lifts: dict[str, list[Reason]] = {item: [] for item in wanted}
     for group, without in _without_groups(ranker, history, lists).items():
-        after = dict(zip(ids, without.tolist(), strict=True))
+        after = _above_mean(ids, without)
         for item in wanted:
             lifts[item].append(Reason("features", group, score_of[item] - after[item]))
     for past, without in _without_events(ranker, history, ids).items():
-        after = dict(zip(ids, without.tolist(), strict=True))
+        after = _above_mean(ids, without)
         for item in wanted:
             lifts[item].append(Reason("history", past, score_of[item] - after[item]))
-    return {
-        item: tuple(sorted((one for one in found if one.lift > 0), key=lambda one: -one.lift)[:MOST])
-        for item, found in lifts.items()
-    }
+    return {item: _most(found) for item, found in lifts.items()}
+
+
+def _above_mean(ids: Sequence[str], scores: Floats) -> dict[str, float]:
+    """How far each item is above the mean of the list: a shorter history moves all scores alike."""
+    return dict(zip(ids, (scores - scores.mean()).tolist(), strict=True))
+
+
+def _most(found: Sequence[Reason]) -> tuple[Reason, ...]:
+    """The reasons of each kind with the largest lifts, together in the order of their lifts."""
+    up = sorted((one for one in found if one.lift > 0), key=lambda one: -one.lift)
+    kept = [
+        one for kind in ("history", "features") for one in [each for each in up if each.kind == kind][:MOST]
+    ]
+    return tuple(sorted(kept, key=lambda one: -one.lift))
 
 
 def _without_events(ranker: "Ranker", history: Sequence[Given], ids: Sequence[str]) -> dict[str, Floats]:
