@@ -9,6 +9,7 @@ from typing import Any
 from aisle.durable import move, remove, sync, sync_tree, write_whole
 from aisle.index.description import NAME, Description
 from aisle.index.errors import IndexFault
+from aisle.index.lease import unused
 
 DELTA = "delta-"
 """How names of folders with changes to a version begin."""
@@ -179,7 +180,17 @@ class RemoteStorage(Storage):
             self.files.get_file(self._at(name, file), str(part))
             part.replace(folder / file)
         write_whole(folder / NAME, content)
+        self._forget()
         return folder
+
+    def _forget(self) -> None:
+        """Remove what was fetched of versions that are gone, unless a reader has it open."""
+        there = set(self.all_folders())
+        for folder in (self.work / "fetched").iterdir():
+            if folder.name not in there:
+                with unused(folder / NAME) as free:
+                    if free:
+                        remove(folder)
 
     def place_of(self, name: str) -> Path:
         """Where it is fetched to."""

@@ -17,9 +17,10 @@ CPU = IndexSettings(device="cpu")
 JOB = RebuildSettings(gate=GateSettings(min_overlap=0, max_count_drift=1))
 
 
-@pytest.fixture
-def versions(tmp_path) -> Versions:
-    found = Versions(tmp_path / "index")
+@pytest.fixture(params=["a folder", "a URL"])
+def versions(request, tmp_path) -> Versions:
+    place = tmp_path / "index" if request.param == "a folder" else f"memory://updates-{tmp_path.name}"
+    found = Versions(place, tmp_path / "work")
     rebuild(found, circle(4), CPU, JOB)  # at 0, 90, 180 and 270 degrees
     return found
 
@@ -102,7 +103,9 @@ def test_compaction_makes_one_version_of_both(versions):
     assert versions.pointer().delta == ""
 
 
-def test_damaged_changes_are_noticed(versions):
+def test_damaged_changes_are_noticed(tmp_path):
+    versions = Versions(tmp_path / "index")
+    rebuild(versions, circle(4), CPU, JOB)
     update(versions, items(new=10), [], JOB)
     (name,) = versions.storage.deltas()
     for file in ("delta.parquet", "ids.arrow", "index.json"):
@@ -114,5 +117,7 @@ def test_damaged_changes_are_noticed(versions):
             path.write_bytes(content)
             with pytest.raises(IndexFault):
                 versions.open()
+            (listed,) = versions.listing(check="all")
+            assert listed.damage is not None
         path.write_bytes(whole)
     assert found(versions, 10) == ["new"]

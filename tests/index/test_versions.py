@@ -331,3 +331,18 @@ def test_small_blocks_and_a_catalogue_that_shrinks_and_grows(tmp_path):
     assert len(encode.asked) == len(set(encode.asked))
     rebuild(versions, circle(20), CPU, job)
     np.testing.assert_array_equal(versions.open(CPU).stored.vectors, circle(20).encode(circle(20).texts))
+
+
+def test_what_was_fetched_of_versions_that_are_gone_is_forgotten(tmp_path):
+    place = f"memory://fetched-{tmp_path.name}"
+    writer, reader = Versions(place, tmp_path / "writer"), Versions(place, tmp_path / "reader")
+    first = rebuild(writer, circle(20), CPU, JOB).version
+    held = reader.open(CPU)
+    second = rebuild(writer, circle(20, changed=1), CPU, RebuildSettings(keep=1)).version
+    reader.open(CPU).close()
+    fetched = tmp_path / "reader" / "fetched"
+    assert {path.name for path in fetched.iterdir()} == {first, second}  # the first is open
+    held.close()
+    third = rebuild(writer, circle(20, changed=2), CPU, RebuildSettings(keep=1)).version
+    reader.open(CPU).close()
+    assert {path.name for path in fetched.iterdir()} == {third}
