@@ -18,6 +18,7 @@ from aisle.index.description import Description
 from aisle.index.errors import IndexFault
 from aisle.index.kinds import build
 from aisle.index.pointer import Publication
+from aisle.index.publishing import collect, publish
 from aisle.index.rebuild_settings import RebuildSettings
 from aisle.index.settings import IndexSettings
 from aisle.index.versions import Versions
@@ -166,10 +167,10 @@ def rebuild(
             cache.settle(keys)
         clock.begin("publish")
         try:
-            publication = versions.publish(name, settings, job.gate, force=force, why=why)
+            publication = publish(versions, name, settings, job.gate, force=force, why=why)
         finally:
             clock.begin("collect")
-            versions.collect(job.keep)
+            collect(versions, job.keep)
             clock.end()
     return Rebuilt(name, "published", encoded, len(source.ids), publication, clock.seconds)
 

@@ -23,6 +23,7 @@ from aisle.index.description import Description, entries
 from aisle.index.errors import IndexFault
 from aisle.index.kinds import build
 from aisle.index.pointer import Publication
+from aisle.index.publishing import collect, point_to_delta, publish
 from aisle.index.rebuild import Source, embedded
 from aisle.index.rebuild_settings import RebuildSettings
 from aisle.index.settings import IndexSettings
@@ -93,7 +94,7 @@ def update(versions: Versions, source: Source | None, deleted: Sequence[str], jo
                     ids += source.ids.filter(pl.Series(~there)).to_list()
                 added, replaced = int((~there).sum()), int(there.sum())
             _publish(versions, opened, index, ids, {} if source is None else source.counts)
-            versions.collect(job.keep)
+            collect(versions, job.keep)
             return Change(_base(versions), added, replaced, len(deleted), encoded, index.changed)
         finally:
             opened.close()
@@ -132,8 +133,8 @@ def compact(versions: Versions, job: RebuildSettings, *, force: bool = False, wh
             versions.add(folder, name)
         finally:
             opened.close()
-        publication = versions.publish(name, settings, job.gate, force=force, why=why)
-        versions.collect(job.keep)
+        publication = publish(versions, name, settings, job.gate, force=force, why=why)
+        collect(versions, job.keep)
         return publication
 
 
@@ -172,7 +173,7 @@ def _publish(
         }
     ).write(folder)
     versions.add(folder, name)
-    versions.point_to_delta(base, name)
+    point_to_delta(versions, base, name)
 
 
 def _partial(versions: Versions, name: str) -> Path:

@@ -12,7 +12,7 @@ lease on the version that they opened, so that it is not collected under them.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,10 +24,8 @@ from aisle.durable import remove
 from aisle.index import pointer as pointers
 from aisle.index.description import NAME, Check, Description
 from aisle.index.errors import IndexFault
-from aisle.index.gate import Finding, Side, inspect
-from aisle.index.lease import Lease, unused
-from aisle.index.pointer import Pointer, Publication
-from aisle.index.rebuild_settings import GateSettings
+from aisle.index.lease import Lease
+from aisle.index.pointer import Pointer
 from aisle.index.settings import IndexSettings
 from aisle.index.storage import DELTA, storage_of
 from aisle.index.store import Stored, open_folder, with_delta
@@ -74,22 +72,6 @@ class Listed:
     description: Description | None
     live: bool
     damage: str | None
-
-
-class GateFault(IndexFault):
-    """A version that did not pass the gate.
-
-    Attributes:
-        version: its name; it is there, and not live.
-        findings: all that was measured.
-    """
-
-    def __init__(self, version: str, findings: Sequence[Finding]) -> None:
-        failed = "; ".join(str(finding) for finding in findings if not finding.passed)
-        fix = f"look at the data, or publish it nevertheless: `aisle index publish {version} --force`"
-        super().__init__(f"a version that passes the gate: {version}", failed, fix)
-        self.version = version
-        self.findings = tuple(findings)
 
 
 class Versions:
@@ -158,12 +140,12 @@ class Versions:
             IndexFault: the pointer is damaged, or there is no such version.
         """
         found = self.pointer()
-        names = self.names() if only is None else [self._known(only)]
+        names = self.names() if only is None else [self.known(only)]
         listed = []
         for name in names:
-            description, damage = self._look(name, check)
+            description, damage = self.look(name, check)
             if not damage and check is not None and found is not None and (delta := found.delta_of(name)):
-                damage = self._look(delta, check)[1]
+                damage = self.look(delta, check)[1]
             listed.append(Listed(name, description, found is not None and found.version == name, damage))
         return listed
 
@@ -224,111 +206,11 @@ class Versions:
         """Bring a finished folder to its place; whoever does holds :meth:`writing`."""
         self.storage.add(folder, name)
 
-    def publish(
-        self,
-        name: str,
-        settings: IndexSettings,
-        gate: GateSettings,
-        *,
-        force: bool = False,
-        why: str = "",
-    ) -> Publication:
-        """Have the gate look at a version and make it the live one; whoever does holds :meth:`writing`.
-
-        Args:
-            name: the version.
-            settings: where to search.
-            gate: thresholds.
-            force: publish it although it fails the gate; who did, and what failed, is recorded.
-            why: the reason for that.
-
-        Raises:
-            GateFault: it fails the gate.
-            IndexFault: it is damaged or not there, or the pointer is damaged.
-        """
-        before = self.pointer()
-        findings = self._inspect(name, settings, gate, None if before is None else before.version)
-        failed = [finding.check for finding in findings if not finding.passed]
-        if failed and not force:
-            raise GateFault(name, findings)
-        return self._point(name, before, "publish", findings=findings, failed=failed, why=why)
-
-    def rollback(self, name: str | None = None) -> Publication:
-        """Make an earlier version live again; whoever does holds :meth:`writing`.
-
-        Args:
-            name: the version; None: the newest that was published once and is older than the live one.
-
-        Raises:
-            IndexFault: there is none, or it is damaged.
-        """
-        before = self.pointer()
-        if before is None:
-            raise IndexFault("a published version", f"none in {self.storage}", "publish one first")
-        there = set(self.names())
-        served = {publication.version for publication in before.publications}
-        earlier = sorted(one for one in there & served if one < before.version)
-        if name is None and not earlier:
-            found = f"{before.version} is the oldest of those that were published and are still there"
-            raise IndexFault("an earlier version", found, "keep more versions (rebuild.keep)")
-        chosen = self._known(name or earlier[-1])
-        _, damage = self._look(chosen, "all")
-        if damage:
-            raise IndexFault(f"a sound version {chosen}", damage, "roll back to another one, or rebuild")
-        return self._point(chosen, before, "rollback", delta=before.delta_of(chosen))
-
     def delta_name(self, version: str) -> str:
         """A name for the next changes to a version."""
         start = f"{DELTA}{version}-"
         numbers = [int(name.removeprefix(start)) for name in self.storage.deltas() if name.startswith(start)]
         return f"{start}{max(numbers, default=0) + 1:06d}"
-
-    def point_to_delta(self, version: str, delta: str) -> Publication:
-        """Serve changes with the live version; whoever does holds :meth:`writing`.
-
-        Raises:
-            IndexFault: another version is live meanwhile.
-        """
-        before = self.pointer()
-        if before is None or before.version != version:
-            found = "none" if before is None else before.version
-            raise IndexFault(f"{version} as the live version", found, "start the update again")
-        return self._point(version, before, "update", delta=delta)
-
-    def collect(self, keep: int) -> list[str]:
-        """Remove old versions and folders that never became one; whoever does holds :meth:`writing`.
-
-        What stays: the live version, the newest `keep - 1` others that were published once, a newer one
-        that was never published, and what a reader of this machine has open.
-
-        Returns:
-            Names of the versions that were removed.
-
-        Raises:
-            IndexFault: the pointer is damaged: then nothing is removed.
-        """
-        found = self.pointer()
-        names = self.names()
-        for name in set(self.storage.folders()) - set(names):
-            self.storage.drop(name)
-        used = {found.delta_of(name) for name in names} if found is not None else set()
-        for name in set(self.storage.deltas()) - used:
-            self.storage.drop(name)
-        served = {one.version for one in found.publications} if found is not None else set()
-        live = None if found is None else found.version
-        once = [name for name in names if name in served and name != live]
-        never = [name for name in names if name not in served]
-        waiting = [name for name in never[-1:] if live is None or name > live]
-        old = sorted({*once[: max(0, len(once) - (keep - 1))], *never} - {*waiting})
-        return [name for name in old if self._dropped(name)]
-
-    def _dropped(self, name: str) -> bool:
-        with unused(self.storage.place_of(name) / NAME) as free:
-            if free:
-                self.storage.drop(name)
-            else:
-                log.info("%s is being read: it stays for now", name)
-            return free
 
     def _live(self) -> tuple[str, str]:
         found = self.pointer()
@@ -336,14 +218,19 @@ class Versions:
             raise IndexFault("a published version", f"none in {self.storage}", "run `aisle index rebuild`")
         return found.version, found.delta
 
-    def _known(self, name: str) -> str:
+    def known(self, name: str) -> str:
+        """The name, if there is such a version.
+
+        Raises:
+            IndexFault: there is none.
+        """
         if name not in self.storage.folders():
             raise IndexFault(
                 f"a version of {self.storage}", f"no version {name}", "`aisle index list` shows all versions"
             )
         return name
 
-    def _look(self, name: str, check: Check | None) -> tuple[Description | None, str | None]:
+    def look(self, name: str, check: Check | None) -> tuple[Description | None, str | None]:
         """What a version says about itself, and what is wrong with it."""
         content = self.storage.read(f"{name}/{NAME}")
         if content is None:
@@ -355,50 +242,3 @@ class Versions:
         if check is None:
             return description, None
         return description, description.damage(self.storage.here(name, fresh=check == "all"), check)
-
-    def _inspect(
-        self, name: str, settings: IndexSettings, gate: GateSettings, live: str | None
-    ) -> list[Finding]:
-        fresh = self.open(settings, version=name)
-        before = None
-        try:
-            if live is not None and live != name:
-                before = self.open(settings, version=live, check="sizes")
-        except IndexFault as fault:
-            log.warning("the live version cannot be compared with: %s", fault.found)
-        try:
-            return inspect(_side(fresh), None if before is None else _side(before), gate)
-        finally:
-            fresh.close()
-            if before is not None:
-                before.close()
-
-    def _point(
-        self,
-        name: str,
-        before: Pointer | None,
-        how: str,
-        *,
-        findings: Sequence[Finding] = (),
-        failed: Sequence[str] = (),
-        why: str = "",
-        delta: str = "",
-    ) -> Publication:
-        publication = Publication(
-            version=name,
-            delta=delta,
-            at=pointers.now(),
-            by=pointers.whoever(),
-            how=how,
-            checks=tuple(findings),
-            overridden=tuple(failed),
-            why=why,
-        )
-        after = Pointer(publications=(publication,)) if before is None else before.then(publication)
-        self.storage.write(pointers.NAME, after.sealed().content())
-        return publication
-
-
-def _side(opened: Opened) -> Side:
-    stored = opened.stored
-    return Side(stored.index, stored.ids.series(), stored.vectors, stored.description.metric)

@@ -7,6 +7,7 @@ from planted_index import Counting, angles, circle
 
 from aisle.index.base import NONE
 from aisle.index.errors import IndexFault
+from aisle.index.publishing import collect, rollback
 from aisle.index.rebuild import Source, rebuild
 from aisle.index.rebuild_settings import GateSettings, RebuildSettings
 from aisle.index.settings import IndexSettings
@@ -86,8 +87,8 @@ def test_a_rollback_brings_the_changes_of_that_version_with_it(versions):
     update(versions, None, ["i0003"], JOB)
     rebuild(versions, circle(4, changed=2), CPU, JOB)
     with versions.writing():
-        versions.collect(3)
-        versions.rollback()
+        collect(versions, 3)
+        rollback(versions)
     assert sorted(found(versions, 10, 10)) == ["i0000", "i0001", "i0002"]
 
 

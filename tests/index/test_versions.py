@@ -15,10 +15,11 @@ from planted_index import Counting, circle
 from aisle.index import pointer
 from aisle.index.description import FORMAT, NAME, Description
 from aisle.index.errors import IndexFault
+from aisle.index.publishing import GateFault, collect, publish, rollback
 from aisle.index.rebuild import rebuild
 from aisle.index.rebuild_settings import GateSettings, RebuildSettings
 from aisle.index.settings import IndexSettings
-from aisle.index.versions import GateFault, Versions
+from aisle.index.versions import Versions
 
 CPU = IndexSettings(device="cpu")
 JOB = RebuildSettings()
@@ -69,7 +70,7 @@ def test_readers_keep_their_version_while_others_are_published(place):
     assert reader.stored.ids.of(np.array([19])) == ["i0019"]
     reader.close()
     with versions.writing():
-        assert versions.collect(1) == [first]
+        assert collect(versions, 1) == [first]
     np.testing.assert_array_equal(reader.stored.vectors, before)  # what is mapped stays
 
 
@@ -80,25 +81,25 @@ def test_a_reader_that_is_forgotten_keeps_nothing(tmp_path):
     del reader
     gc.collect()
     with versions.writing():
-        assert versions.collect(1) == [first]
+        assert collect(versions, 1) == [first]
 
 
 def test_the_last_n_stay_and_the_live_one_always(place):
     versions, names = built(place, *(circle(20, changed=n) for n in range(5)), job=RebuildSettings(keep=3))
     assert versions.names() == names[-3:]
     with versions.writing():
-        versions.rollback(names[2])
-        assert versions.collect(1) == names[3:]
+        rollback(versions, names[2])
+        assert collect(versions, 1) == names[3:]
     assert versions.names() == [names[2]]
 
 
 def test_rollback_goes_back_one_version_at_a_time(place):
     versions, names = built(place, *(circle(20, changed=n) for n in range(3)))
     with versions.writing():
-        assert versions.rollback().version == names[1]
-        assert versions.rollback().version == names[0]
+        assert rollback(versions).version == names[1]
+        assert rollback(versions).version == names[0]
         with pytest.raises(IndexFault, match="is the oldest"):
-            versions.rollback()
+            rollback(versions)
     found = versions.pointer()
     assert [one.how for one in found.publications] == ["publish"] * 3 + ["rollback"] * 2
     assert [one.version for one in found.publications] == [*names, names[1], names[0]]
@@ -119,7 +120,7 @@ def test_the_gate_keeps_the_live_version(place):
     failed = fault.value.version
     assert failed in versions.names()  # to be looked at
     with versions.writing():
-        versions.publish(failed, CPU, GATE, force=True, why="half the shop is closed")
+        publish(versions, failed, CPU, GATE, force=True, why="half the shop is closed")
     last = versions.pointer().publications[-1]
     assert (last.version, last.why) == (failed, "half the shop is closed")
     assert "count drift" in last.overridden
@@ -234,11 +235,11 @@ def test_a_damaged_pointer_is_told_and_nothing_is_removed(tmp_path):
     with pytest.raises(IndexFault, match="publish a version again"):
         versions.open(CPU)
     with versions.writing(), pytest.raises(IndexFault, match=pointer.NAME):
-        versions.collect(1)
+        collect(versions, 1)
     assert versions.names() == names
     path.unlink()
     with versions.writing():
-        versions.publish(names[1], CPU, GATE)
+        publish(versions, names[1], CPU, GATE)
     assert versions.open(CPU).version == names[1]
 
 

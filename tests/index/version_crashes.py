@@ -20,6 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from planted_index import angles, circle
 
+from aisle.index.publishing import collect, publish, rollback
 from aisle.index.rebuild import rebuild
 from aisle.index.rebuild_settings import GateSettings, RebuildSettings
 from aisle.index.settings import IndexSettings
@@ -79,11 +80,11 @@ def child(command: dict[str, Any]) -> None:
         return
     with versions.writing():
         if command["job"] == "publish":
-            versions.publish(versions.names()[0], CPU, JOB.gate)
+            publish(versions, versions.names()[0], CPU, JOB.gate)
         elif command["job"] == "rollback":
-            versions.rollback()
+            rollback(versions)
         else:
-            versions.collect(1)
+            collect(versions, 1)
 
 
 def answer(command: dict[str, Any]) -> str:

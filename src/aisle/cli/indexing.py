@@ -175,12 +175,15 @@ def publish(
     why: Why = "",
 ) -> Answer:
     """Let the gate look at a version, and serve it."""
+    from aisle.index import publishing
     from aisle.index.versions import Versions
 
     settings = settings_of(config, set_)
     versions = Versions(index)
     with versions.writing():
-        done = versions.publish(version, settings.index, settings.rebuild.gate, force=force, why=why)
+        done = publishing.publish(
+            versions, version, settings.index, settings.rebuild.gate, force=force, why=why
+        )
     return Answer(
         {"index": index, "publication": done.model_dump(mode="json")},
         [f"{version} is live", *_findings(done)],
@@ -196,11 +199,12 @@ def rollback(
     ] = None,
 ) -> Answer:
     """Serve an earlier version again."""
+    from aisle.index import publishing
     from aisle.index.versions import Versions
 
     versions = Versions(index)
     with versions.writing():
-        done = versions.rollback(version)
+        done = publishing.rollback(versions, version)
     data = {"index": index, "publication": done.model_dump(mode="json")}
     return Answer(data, [f"{done.version} is live again"])
 
@@ -208,11 +212,12 @@ def rollback(
 @verb(app)
 def gc(index: Index, keep: Keep = None, config: Config = None, set_: Set = None) -> Answer:
     """Remove old versions that nobody reads, and what killed jobs left."""
+    from aisle.index import publishing
     from aisle.index.versions import Versions
 
     versions = Versions(index)
     with versions.writing():
-        gone = versions.collect(settings_of(config, set_, keep=keep).rebuild.keep)
+        gone = publishing.collect(versions, settings_of(config, set_, keep=keep).rebuild.keep)
     said = "\n".join(f"removed {name}" for name in gone) or "nothing to remove"
     return Answer({"index": index, "removed": gone}, [said])
 
