@@ -2,6 +2,7 @@
 
 python benchmarks/rank.py verdicts runs/office runs/beauty
 python benchmarks/rank.py latency runs/office/ranker
+python benchmarks/rank.py pairs runs/office
 """
 
 import json
@@ -82,6 +83,56 @@ def latency(
         "| items | candidates | p50, ms | p99, ms | load, s | peak memory, MiB |\n|---|---|---|---|---|---|"
     )
     print(f"| {len(items):,} | {candidates} | {p50:.1f} | {p99:.1f} | {loaded:.1f} | {memory:,.0f} |")
+
+
+@app.command()
+def pairs(
+    folder: Annotated[Path, typer.Argument(help="a folder of `aisle run`")],
+    users: Annotated[int, typer.Option(help="whose ten best candidates are read")] = 30,
+    rounds: Annotated[int, typer.Option(help="timings of each, in turn; the best counts")] = 3,
+) -> None:
+    """Pairs per second of our cross-encoder and of `CrossEncoder.predict`, the same language model and texts.
+
+    The heads differ (ours joins features, theirs is the pooler's): only the time is compared.
+    """
+    import polars as pl
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    from aisle.data.prepared import Prepared
+    from aisle.data.settings import TextSettings
+    from aisle.ranker.cross_encoder.model import PairModel
+    from aisle.ranker.cross_encoder.reader import read_pairs
+    from aisle.ranker.cross_encoder.settings import CrossEncoderSettings
+    from aisle.ranker.cross_encoder.texts import PairTexts, histories_of
+    from aisle.ranker.lists import Lists
+    from aisle.retriever.encoder import Encoder
+    from aisle.retriever.locate import locate
+    from aisle.retriever.texts import item_texts
+
+    settings, shop = CrossEncoderSettings(), Prepared(folder / "prepare")
+    table = pl.read_parquet(folder / "candidates" / "candidates.parquet").filter(pl.col("rank") <= 10)
+    lists = Lists.of(table.head(10 * users), shop.user_ids, shop.item_ids)
+    items = item_texts(shop, TextSettings(), "train", "validation")
+    encoder = Encoder.load(settings.encoder)
+    texts = PairTexts(encoder, histories_of(shop, lists.users, items, TextSettings(), encoder), items, lists)
+    model = PairModel(encoder, 0, settings.hidden, 0.0).eval()
+    everything, nothing = np.arange(len(lists.items)), np.zeros((len(lists.items), 1), np.float32)
+    said = [(texts.histories[owner], items[row]) for owner, row in zip(lists.owner, lists.items, strict=True)]
+    theirs = CrossEncoder(str(locate(settings.encoder.model)), num_labels=1, device="cpu", max_length=160)
+    best = {"ours": float("inf"), "CrossEncoder.predict": float("inf")}
+    for _ in range(rounds):
+        started = time.perf_counter()
+        read_pairs(model, texts, nothing, nothing[:, 0], everything)
+        best["ours"] = min(best["ours"], time.perf_counter() - started)
+        started = time.perf_counter()
+        with torch.inference_mode():
+            theirs.predict(said)
+        best["CrossEncoder.predict"] = min(best["CrossEncoder.predict"], time.perf_counter() - started)
+    print("| pairs | ours, pairs/s | CrossEncoder.predict, pairs/s | ratio |\n|---|---|---|---|")
+    rates = {name: len(said) / seconds for name, seconds in best.items()}
+    ratio = rates["ours"] / rates["CrossEncoder.predict"]
+    print(f"| {len(said)} | {rates['ours']:.0f} | {rates['CrossEncoder.predict']:.0f} | {ratio:.2f} |")
 
 
 def figures(model: dict[str, Any]) -> str:

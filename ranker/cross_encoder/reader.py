@@ -82,7 +82,7 @@ class CrossEncoder:
         """What the model says of some pairs, float32 (len(pairs))."""
         histories = histories_of(shop, lists.users, self.items, self.text, self.encoder)
         texts = PairTexts(self.encoder, histories, self.items, lists)
-        return _scores(self.model, texts, self.normal.of(features.values[pairs]), first[pairs], pairs)
+        return read_pairs(self.model, texts, self.normal.of(features.values[pairs]), first[pairs], pairs)
 
     def longer(self, texts: list[str]) -> "CrossEncoder":
         """The same with items behind its own."""
@@ -180,11 +180,11 @@ def fit(
     asked = PairLists(texts, values, first, given.labels, groups)
 
     def ndcg(model: PairModel) -> float:
-        return _mean(_scores(model, texts, values[watched], first[watched], watched), given, watched)
+        return _mean(read_pairs(model, texts, values[watched], first[watched], watched), given, watched)
 
     model = train(encoder, asked, ndcg, settings, folder, seed=seed)
     judged = top[np.isin(lists.owner[top], held)]
-    said = _scores(model, texts, values[judged], first[judged], judged)
+    said = read_pairs(model, texts, values[judged], first[judged], judged)
     scales = (Scale.fit(said), Scale.fit(first[judged]))
     found = CrossEncoder(model, encoder, normal, items, text, 0.0, scales, settings)
     told = {
@@ -219,7 +219,7 @@ def _mean(scores: Floats, given: LabelledLists, pairs: Rows) -> float:
     return float(gains(scores, given.labels[pairs], sizes, given.relevant[users]).mean())
 
 
-def _scores(model: PairModel, texts: PairTexts, values: Floats, first: Floats, pairs: Rows) -> Floats:
+def read_pairs(model: PairModel, texts: PairTexts, values: Floats, first: Floats, pairs: Rows) -> Floats:
     """Scores of some pairs, read in batches of similar length."""
     found = np.empty(len(pairs), np.float32)
     order = np.argsort(-texts.lengths(pairs), kind="stable")
