@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Prepared
 from aisle.data.settings import TextSettings
 from aisle.index.exact import ExactIndex
@@ -27,9 +28,11 @@ from aisle.ranker.praise import praise
 from aisle.ranker.reviewed import GROUP, sentiment_columns
 from aisle.ranker.settings import RankerSettings
 from aisle.ranker.teaching import teach
+from aisle.retriever import processes
 from aisle.retriever.candidates import Retriever, sources_of
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import Model, load, text_vectors
+from aisle.retriever.processes import together
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.texts import digest, item_texts, kept_at, write_vectors
 from aisle.retriever.train import train
@@ -66,8 +69,15 @@ def train_ranker(
         seed: of everything random.
 
     Raises:
-        InputError: the shop cannot be split once more, or too little is left to learn from.
+        InputError: the shop cannot be split once more, too little is left to learn from, or several processes
+            are to train a cross-encoder.
     """
+    if settings.cross_encoder.enabled and processes.count() > 1:
+        raise InputError(
+            "one process to train a cross-encoder",
+            f"{processes.count()}",
+            "run `aisle ranker` without torchrun, or unset ranker.cross_encoder.enabled",
+        )
     shop = earlier(prepared, work / "earlier")
     recipe = recipe.model_copy(update={"refit": recipe.refit and settings.refit})
     model = _earlier_model(shop, retriever, text, recipe, work, seed)
@@ -156,8 +166,15 @@ def _earlier_model(
         if recipe.reads_text:
             _lend_vectors(shop, retriever, text, recipe, folder)
         LOG.info("training a retriever one step back")
-        train(shop, text, recipe, folder, seed=seed)
+        together(_train_earlier, shop.folder, text, recipe, folder, seed)
     return load(folder / "model")
+
+
+def _train_earlier(
+    shop: Path, text: TextSettings, recipe: RetrieverSettings, folder: Path, seed: int
+) -> None:
+    """Done by all processes that train together; the rest of the ranker's training by the first one."""
+    train(Prepared(shop), text, recipe, folder, seed=seed)
 
 
 def _lend_vectors(

@@ -10,7 +10,7 @@ from scipy import sparse
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids
 from aisle.ranker.alarm import constant_share
-from aisle.ranker.blend import choose
+from aisle.ranker.blend import Blend, Scale, choose
 from aisle.ranker.kinship import SUMMARIES, Alike, Counted, Near
 from aisle.ranker.lists import Lists
 from aisle.ranker.ndcg import gains
@@ -65,6 +65,12 @@ def test_the_blend_leaves_a_bad_ranker_out() -> None:
     assert said["chosen"] >= said["retrieval"] > said["noise"]
     assert blend.weight < 0.5
     assert choose({"good": 2 * retrieval}, noise, labels.ravel(), sizes, relevant)[0].weight > 0.5
+
+
+def test_an_unknown_score_stands_at_the_mean() -> None:
+    blend = Blend(0.5, {"one": Scale(2.0, 4.0), "retrieval": Scale(1.0, 2.0)})
+    unknown, known = np.array([np.nan, 5.0], np.float32), np.array([6.0, 2.0], np.float32)
+    assert blend.scores({"one": known}, unknown).tolist() == [0.5 * 1 + 0.5 * 0, 0.5 * 0 + 0.5 * 2]
 
 
 def test_kinships_are_those_of_a_plain_loop() -> None:
