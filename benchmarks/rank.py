@@ -3,6 +3,7 @@
 python benchmarks/rank.py verdicts runs/office runs/beauty
 python benchmarks/rank.py latency runs/office/ranker
 python benchmarks/rank.py pairs runs/office
+python benchmarks/rank.py reliability runs/office/ranker docs/ranker-reliability.svg
 """
 
 import json
@@ -133,6 +134,32 @@ def pairs(
     rates = {name: len(said) / seconds for name, seconds in best.items()}
     ratio = rates["ours"] / rates["CrossEncoder.predict"]
     print(f"| {len(said)} | {rates['ours']:.0f} | {rates['CrossEncoder.predict']:.0f} | {ratio:.2f} |")
+
+
+@app.command()
+def reliability(
+    folder: Annotated[Path, typer.Argument(help="a ranker's folder")],
+    out: Annotated[Path, typer.Argument(help="plot to write, SVG or PNG")],
+) -> None:
+    """Plot foretold probabilities against what happened, on users the calibration was not fitted on."""
+    import matplotlib as mpl
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "aisle", "font.size": 9})
+    table = pl.read_parquet(folder / "reliability.parquet").filter(pl.col("count") >= 50)
+    figure = Figure(figsize=(4, 3.4), layout="constrained")
+    axes = figure.subplots()
+    predicted, observed = table["predicted"].to_numpy(), table["observed"].to_numpy()
+    error = 1.96 * np.sqrt(observed * (1 - observed) / table["count"].to_numpy())
+    axes.errorbar(predicted, observed, error, fmt="o", capsize=2)
+    top = float(max(predicted.max(), (observed + error).max()))
+    axes.plot([0, top], [0, top], color="grey", linewidth=0.8)
+    axes.set(xlabel="foretold probability", ylabel="share of candidates that were taken")
+    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None)
+    whole = pl.read_parquet(folder / "reliability.parquet")
+    off = (whole["predicted"] - whole["observed"]).abs() * whole["count"]
+    print(f"expected calibration error {off.sum() / whole['count'].sum():.5f}")
 
 
 def figures(model: dict[str, Any]) -> str:
