@@ -43,7 +43,12 @@ def main(
     renamed = items.with_columns(title=pl.concat_str(pl.lit("New: "), pl.col("title").fill_null("")))
     renamed.write_parquet(file)
     settings = Settings.model_validate({"rebuild": {"gate": {"min_overlap": 0.0}}})
-    beside = reading(place, lambda: rebuild_index(str(place), str(file), settings))
+
+    def rebuilding() -> None:
+        rebuild_index(str(place), str(file), settings)
+        time.sleep(3)  # until the reader has seen the new version
+
+    beside = reading(place, rebuilding)
 
     print(f"{len(items):,} items; batches of {BATCH} queries, {K} results each\n")
     print("| reader | queries/s | queries / processor s | versions seen | failures |\n|---|---|---|---|---|")
