@@ -16,6 +16,7 @@ from aisle.index.base import Index, Vectors
 from aisle.index.devices import gpu_memory
 from aisle.index.errors import IndexFault
 from aisle.index.exact import ExactIndex
+from aisle.index.knobs import innermost
 from aisle.index.recipes import KINDS, chosen, factory, is_kind, machine_memory
 from aisle.index.searched import FaissIndex, as_metric, check_vectors
 from aisle.index.settings import IndexSettings, Metric, Storage
@@ -63,7 +64,7 @@ def build(vectors: Float[NDArray[np.float32], "n dim"], settings: IndexSettings)
     kind = settings.kind
     if kind == "auto":
         memory = {"memory": machine_memory(), "gpu_memory": gpu_memory(settings)}
-        kind = chosen(items, dim, settings.storage, **memory)
+        kind = chosen(items, dim, settings.storage, settings.metric, **memory)
     built_as = settings.model_copy(update={"kind": kind})
     if kind == "exact":
         return ExactIndex(vectors, built_as)
@@ -85,6 +86,11 @@ def _filled(vectors: Vectors, recipe: str, seed: int) -> faiss.Index:
     try:
         index: faiss.Index = faiss.index_factory(vectors.shape[1], recipe, faiss.METRIC_INNER_PRODUCT)
         _check_readable(index)
+        coder = innermost(index)
+        if isinstance(coder, faiss.IndexPQ | faiss.IndexIVFPQ):
+            coder.do_polysemous_training = (
+                False  # orders codes for a search by Hamming distance: seconds each
+            )
         index.train(_sample(vectors, index, seed))
         index.add(vectors)
     except RuntimeError as error:

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable
-from math import isqrt
+from math import log2, sqrt
 from typing import Literal, TypeGuard, get_args
 
-from aisle.index.settings import Storage
+from aisle.index.settings import Metric, Storage
 
 Kind = Literal["exact", "ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "hnsw", "cagra"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -25,8 +25,8 @@ EXACT_UP_TO = 200_000
 EXACT_ON_GPU = 0.5
 """Share of the memory of the GPUs that exact vectors may take when the kind is `auto`."""
 
-LISTS_UP_TO = 0.5
-"""Share of the machine's memory that whole vectors in lists may take when the kind is `auto`."""
+WHOLE_UP_TO = 0.5
+"""Share of the machine's memory that whole vectors may take when the kind is `auto`."""
 
 
 def is_kind(name: str) -> TypeGuard[Kind]:
@@ -42,7 +42,7 @@ def lists(items: int) -> int:
     >>> lists(1_000_000), lists(3_000), lists(10)
     (4096, 64, 1)
     """
-    wanted = 1 << (4 * isqrt(items)).bit_length() - 1
+    wanted = 1 << round(log2(4 * sqrt(items)))
     while wanted > 1 and wanted * POINTS > items:
         wanted //= 2
     return max(wanted, 1)
@@ -81,29 +81,36 @@ def _codes(items: int, dim: int) -> str:
     return f"PQ{-(-dim // 4)}x{bits}"
 
 
-def chosen(items: int, dim: int, storage: Storage, *, memory: int, gpu_memory: int = 0) -> Kind:
+def chosen(
+    items: int, dim: int, storage: Storage, metric: Metric, *, memory: int, gpu_memory: int = 0
+) -> Kind:
     """The kind that `auto` stands for; the table of docs/index-kinds.md.
 
     Args:
         items: number of them.
         dim: length of a vector.
         storage: how vectors are kept.
+        metric: graphs are for cosine, whose vectors are equally long.
         memory: of the machine, bytes.
         gpu_memory: of all GPUs that may be used, bytes; 0 without.
 
-    >>> chosen(50_000, 384, "float32", memory=8 << 30)
+    >>> chosen(50_000, 384, "float32", "cosine", memory=8 << 30)
     'exact'
-    >>> chosen(1_000_000, 384, "float32", memory=8 << 30)
+    >>> chosen(1_000_000, 384, "float32", "cosine", memory=8 << 30)
+    'hnsw'
+    >>> chosen(1_000_000, 384, "float32", "inner_product", memory=8 << 30)
     'ivf_flat'
-    >>> chosen(10_000_000, 384, "float32", memory=8 << 30)
+    >>> chosen(10_000_000, 384, "float32", "cosine", memory=8 << 30)
     'ivf_pq'
-    >>> chosen(10_000_000, 384, "fp16", memory=8 << 30, gpu_memory=80 << 30)
+    >>> chosen(10_000_000, 384, "fp16", "cosine", memory=8 << 30, gpu_memory=80 << 30)
     'exact'
     """
     size = items * dim * BYTES[storage]
     if items <= EXACT_UP_TO or (storage != "int8" and size <= EXACT_ON_GPU * gpu_memory):
         return "exact"
-    return "ivf_flat" if size <= LISTS_UP_TO * memory else "ivf_pq"
+    if size > WHOLE_UP_TO * memory:
+        return "ivf_pq"
+    return "hnsw" if metric == "cosine" else "ivf_flat"
 
 
 def machine_memory() -> int:

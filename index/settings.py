@@ -13,8 +13,8 @@ class SearchSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    nprobe: int = Field(default=16, ge=1, description="lists that a search of an inverted file visits")
-    ef: int = Field(default=64, ge=1, description="length of the queue of a search in a graph")
+    nprobe: int = Field(default=64, ge=1, description="lists that a search of an inverted file visits")
+    ef: int = Field(default=128, ge=1, description="length of the queue of a search in a graph")
     rescore: int = Field(
         default=4, ge=1, description="times k candidates are scored again with the stored vectors"
     )

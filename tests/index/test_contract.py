@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from aisle.index import cagra, kinds
+from aisle.index import cagra, kinds, recipes
 from aisle.index.base import NONE
 from aisle.index.devices import gpus
 from aisle.index.errors import IndexFault
@@ -190,3 +190,18 @@ def test_lists_with_too_few_rows_are_not_the_end(world):
     few = index.search(world[1], K)[1]
     knobs = parameters(index.faiss, effort)
     np.testing.assert_array_equal(few, index.faiss.search(world[1], K, params=knobs)[1])
+
+
+@pytest.mark.parametrize(
+    ("limit", "metric", "kind"),
+    [(N, "cosine", "exact"), (N - 1, "cosine", "hnsw"), (N - 1, "inner_product", "ivf_flat")],
+)
+def test_auto_says_what_it_took(world, tmp_path, monkeypatch, limit, metric, kind):
+    monkeypatch.setattr(recipes, "EXACT_UP_TO", limit)
+    settings = IndexSettings(device="cpu", kind="auto", metric=metric)
+    index = kinds.build(world[0], settings)
+    assert index.settings.kind == kind
+    kinds.write(index, tmp_path)
+    assert kinds.read(tmp_path, settings).settings.kind == kind
+    monkeypatch.setattr(recipes, "WHOLE_UP_TO", 0.0)
+    assert kinds.build(world[0], settings).settings.kind == ("exact" if limit == N else "ivf_pq")
