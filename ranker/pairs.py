@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from aisle.data.errors import InputError
+from aisle.data.history import event_time
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Prepared
 from aisle.ranker.lists import Lists
@@ -44,7 +45,7 @@ def labelled_lists(
 
     Args:
         retriever: knows what was before the test part of its shop, and nothing of the labels.
-        labels: user_id, item_id: what users took next, distinct.
+        labels: canonical events: what users took next.
         settings: depth, random negatives, and what becomes of relevant items that were not retrieved.
         seed: of the random negatives.
 
@@ -53,7 +54,8 @@ def labelled_lists(
     """
     shop = retriever.prepared
     refuse_seen(shop, labels)
-    known = labels.select(user=shop.user_ids.code("user_id"), item=shop.item_ids.code("item_id")).drop_nulls()
+    known = labels.select(user=shop.user_ids.code("user_id"), item=shop.item_ids.code("item_id"))
+    known = known.drop_nulls().unique().sort("user", "item")
     if known.is_empty():
         raise InputError("labels of users and items of the shop", "none", "label what its users took next")
     by_user = known.group_by("user").agg("item").sort("user")
@@ -63,15 +65,16 @@ def labelled_lists(
     for start in range(0, len(users), AT_ONCE):
         some, items = users[start : start + AT_ONCE], wanted[start : start + AT_ONCE]
         found = retriever.candidates(some, PAST, settings.depth)
+        of_user = {str(key[0]): rows for key, rows in found.group_by("user_id")}
         more = [
             _more(
                 rows,
-                retriever.prepared.item_ids.rows(one["item_id"]),
+                shop.item_ids.rows(of_user.get(user, found.head(0))["item_id"]),
                 len(shop.item_ids),
                 settings,
                 rng,
             )
-            for rows, (_, one) in zip(items, found.group_by("user_id", maintain_order=True), strict=True)
+            for user, rows in zip(shop.user_ids.ids(some), items, strict=True)
         ]
         joined = retriever.scored(some, PAST, more) if any(map(len, more)) else found.head(0)
         parts.append(pl.concat([found.with_columns(found=True), joined.with_columns(found=False)]))
@@ -82,7 +85,8 @@ def labelled_lists(
         shop.user_ids,
         shop.item_ids,
     )
-    labels_of = lists.labels([wanted[place] for place in np.searchsorted(users, lists.users)])
+    wanted = [wanted[place] for place in np.searchsorted(users, lists.users)]
+    labels_of = lists.labels(wanted)
     relevant = np.array([len(rows) for rows in wanted], np.int64)
     LOG.info(
         "%d lists, %d with a relevant item among their %d candidates",
@@ -107,17 +111,20 @@ def refuse_seen(shop: Prepared, labels: pl.DataFrame) -> None:
     """Refuse labels that a retriever trained on what was before `shop`'s test part has seen.
 
     A ranker that learned from such a retriever's scores would learn to trust them more than it may: they
-    know the answer.
+    know the answer. An item that is taken again is another event.
+
+    Args:
+        shop: what the retriever was trained on.
+        labels: canonical events.
 
     Raises:
         InputError: a label is among the events of train or validation.
     """
-    past = shop.events(*PAST).select("user_id", "item_id").unique()
-    seen = (
-        labels.lazy().select("user_id", "item_id").join(past, on=["user_id", "item_id"], how="semi").collect()
-    )
+    event = ("user_id", "item_id", event_time().alias("time"))
+    past = shop.events(*PAST).select(event).unique()
+    seen = labels.lazy().select(event).join(past, on=["user_id", "item_id", "time"], how="semi").collect()
     if len(seen):
-        user, item = seen.row(0)
+        user, item, _ = seen.row(0)
         raise InputError(
             "labels that the retriever has not seen",
             f"{len(seen)} of {len(labels)} among what it was trained on, such as user {user!r} with {item!r}",

@@ -9,6 +9,7 @@ import numpy as np
 
 from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Prepared
+from aisle.data.schema import of_kinds
 from aisle.data.settings import TextSettings
 from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
@@ -81,7 +82,8 @@ def train_ranker(
     shop = earlier(prepared, work / "earlier")
     recipe = recipe.model_copy(update={"refit": recipe.refit and settings.refit})
     model = _earlier_model(shop, retriever, text, recipe, work, seed)
-    given = labelled_lists(retriever_of(shop, model), prepared.truth("validation"), settings.pairs, seed=seed)
+    labels = prepared.events("validation").filter(of_kinds(prepared.target_kinds)).collect()
+    given = labelled_lists(retriever_of(shop, model), labels, settings.pairs, seed=seed)
     histories = shop.histories(*PAST).merge_repeats(shop.target_kinds)
     known = Knowledge.of(shop, PAST, model)
     features = compute(given.lists, histories, known, _reviewed(shop, settings)).without(settings.left_out)

@@ -50,9 +50,12 @@ def test_the_report_compares_with_retrieval(run: Path) -> None:
 def test_a_retriever_that_saw_the_labels_is_refused(run: Path, tmp_path: Path) -> None:
     shop = Prepared(run / "prepare")
     before = earlier(shop, tmp_path / "earlier")
-    refuse_seen(before, shop.truth("validation"))
+    labels = shop.events("validation").collect()
+    refuse_seen(before, labels)
     with pytest.raises(InputError, match="has not seen"):
-        refuse_seen(shop, shop.truth("validation"))
+        refuse_seen(shop, labels)
+    again = shop.events("train").collect().with_columns(pl.col("timestamp") + pl.duration(days=1))
+    refuse_seen(before, again)  # what is taken again is another event
 
 
 def test_one_step_back_nothing_of_the_test_part_is_left(run: Path, tmp_path: Path) -> None:
