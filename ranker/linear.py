@@ -1,14 +1,20 @@
 """The linear model of a catalogue: each item's share in a history, predicted from all the others."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from aisle.data.history import Histories
-from aisle.retriever.cooccurrence import largest
 
 REGULARISATION = 200.0
 KEPT = 200
 """Items with the largest weights that each item keeps."""
+
+SMALL = 1e-6
+"""Weights nearer to 0 are none."""
+
+ROWS_AT_ONCE = 1024
+"""Items whose weights are picked together."""
 
 
 def linear_weights(histories: Histories, items: int) -> sparse.csr_array:
@@ -30,8 +36,19 @@ def linear_weights(histories: Histories, items: int) -> sparse.csr_array:
     had.data[:] = 1
     gram = (had.T @ had).toarray()
     gram[np.diag_indices(items)] += REGULARISATION
-    inverse = np.linalg.inv(gram)
-    weights = inverse / -np.diag(inverse)[None, :]
+    weights = np.linalg.inv(gram)
+    del gram
+    weights /= -np.diag(weights).copy()[None, :]
     np.fill_diagonal(weights, 0)
-    weights[np.abs(weights) < 1e-6] = 0
-    return largest(sparse.csr_array(weights), KEPT)
+    weights[np.abs(weights) < SMALL] = 0
+    blocks = [_kept(weights[start : start + ROWS_AT_ONCE]) for start in range(0, items, ROWS_AT_ONCE)]
+    return sparse.csr_array(sparse.vstack(blocks, format="csr"))
+
+
+def _kept(rows: NDArray[np.float32]) -> sparse.csr_array:
+    """The `KEPT` largest weights of some rows, without sorting all of them."""
+    if rows.shape[1] > KEPT:
+        left_out = np.argpartition(-rows, KEPT, axis=1)[:, KEPT:]
+        rows = rows.copy()
+        np.put_along_axis(rows, left_out, 0, axis=1)
+    return sparse.csr_array(rows)
