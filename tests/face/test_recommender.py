@@ -100,10 +100,10 @@ def test_bad_questions(shop: "aisle.Recommender", tmp_path: Path) -> None:
         aisle.Recommender.open(tmp_path)
 
 
-def test_an_index_can_be_tuned_on_what_users_ask(out: Path, shop: "aisle.Recommender") -> None:
+def test_an_index_can_be_tuned_on_what_users_ask(tea_run: Path, shop: "aisle.Recommender") -> None:
     from aisle.index_tuning import of_run
     from aisle.settings import Settings
 
-    vectors, queries = of_run(out, Settings(), 5)
+    vectors, queries = of_run(tea_run, Settings(), 5)
     np.testing.assert_array_equal(vectors, shop.retriever.index.vectors)
     assert queries.shape == (5, vectors.shape[1])
