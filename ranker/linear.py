@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.linalg import lapack
 
 from aisle.data.history import Histories
 
@@ -36,13 +37,25 @@ def linear_weights(histories: Histories, items: int) -> sparse.csr_array:
     had.data[:] = 1
     gram = (had.T @ had).toarray()
     gram[np.diag_indices(items)] += REGULARISATION
-    weights = np.linalg.inv(gram)
+    weights = _inverse(gram)
     del gram
     weights /= -np.diag(weights).copy()[None, :]
     np.fill_diagonal(weights, 0)
     weights[np.abs(weights) < SMALL] = 0
     blocks = [_kept(weights[start : start + ROWS_AT_ONCE]) for start in range(0, items, ROWS_AT_ONCE)]
     return sparse.csr_array(sparse.vstack(blocks, format="csr"))
+
+
+def _inverse(gram: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inverse of a positive definite matrix in its own memory, by its Cholesky factor."""
+    factor, failed = lapack.spotrf(np.asfortranarray(gram.T), lower=1, overwrite_a=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"not positive definite at row {failed}")
+    lower, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
+    for row in range(len(lower)):  # the upper triangle is that of the lower one
+        lower[row, row + 1 :] = lower[row + 1 :, row]
+    inverse: NDArray[np.float32] = lower
+    return inverse
 
 
 def _kept(rows: NDArray[np.float32]) -> sparse.csr_array:
