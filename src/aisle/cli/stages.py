@@ -42,7 +42,11 @@ def run(
     fast: Fast = False,
     redo: Annotated[
         list[StageName] | None,
-        typer.Option("--redo", help="A stage to do although nothing has changed; may be repeated."),
+        typer.Option(
+            "--redo",
+            metavar="STAGE",
+            help=f"A stage to do although nothing has changed ({', '.join(StageName)}); may be repeated.",
+        ),
     ] = None,
 ) -> Answer:
     """Do all that follows: prepare, train, index, candidates, evaluate; what is enabled, too.
