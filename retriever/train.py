@@ -46,7 +46,7 @@ def train(
     First on train: each tower with early stopping on validation, and there the settings of co-occurrence and
     the weights of all sources are chosen. Then, with `settings.refit`, all of them anew on train +
     validation, the towers for as many epochs. Continues from the checkpoints that a killed run left in
-    `out`. Equal seeds give equal models.
+    `out`. Equal seeds give equal models, up to the order in which threads add.
 
     Args:
         prepared: the shop.
