@@ -163,7 +163,8 @@ class _Letters:
 
     A broadcast by gloo would do the same, but its threads give a tensor back a moment after it is done, and
     one that does so while the interpreter ends aborts the process
-    (https://github.com/pytorch/pytorch/pull/179291).
+    (https://github.com/pytorch/pytorch/pull/179291). Values are pickled, as torch's own broadcast of
+    objects does: they live in the memory of this job's store alone, and never become a file.
     """
 
     def __init__(self, store: Any) -> None:
