@@ -28,7 +28,12 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "two hybrids": ('retriever.towers=["hybrid","hybrid"]',),
     "no co-occurrence": ("retriever.co_occurrence=false",),
     "no refit": ("retriever.refit=false",),
-    "fine-tuned language model": ("retriever.finetune.enabled=true",),
+    "language model fine-tuned on pairs": ("retriever.finetune.enabled=true",),
+    "language model trained with the towers": (
+        "retriever.finetune.enabled=true",
+        "retriever.finetune.through=towers",
+        "retriever.finetune.live_texts=256",
+    ),
     "sampled softmax": ("retriever.objective.kind=sampled_softmax",),
     "in-batch softmax": ("retriever.objective.kind=in_batch",),
     "half the rounds (`--fast`)": ("retriever.max_rounds=6",),

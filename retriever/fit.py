@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -74,6 +75,7 @@ class Job:
     out: Path
     seed: int
     watchers: Callable[[str], Sequence[TrainerCallback]] = lambda _: ()
+    trainer: ClassVar[type[TowerTrainer]] = TowerTrainer
 
     @cached_property
     def encoder(self) -> Encoder | None:
@@ -98,6 +100,14 @@ class Job:
     def refit(self, name: str, kind: TowerKind, place: int, epochs: float) -> Fit:
         """Train anew on train + validation for as many epochs as the search found best."""
         return self._fit(f"refit {name}", kind, place, ("train", "validation"), epochs)
+
+    def towers(self, kind: TowerKind, text: Tensor | None, known: Tensor) -> TwoTower:
+        """Fresh towers; `text` are the items' text vectors, `known` says which have events in training."""
+        return build(self.settings, kind, text, known, self.encoder.dim if self.encoder else 0)
+
+    def task(self, towers: TwoTower, counts: Tensor) -> Task:
+        """What is asked of towers; `counts` is how often each item is a target."""
+        return Task.of(towers, counts, self.settings)
 
     def item_text(self, parts: Sequence[Part]) -> ItemText | None:
         """Text vectors of the items as described before the end of `parts`; None where no tower wants them.
@@ -140,7 +150,7 @@ class Job:
         vectors = None if text is None else text.vectors
         seed = self.seed_of(place)
         set_seed(seed)
-        towers = build(self.settings, kind, vectors, known, self.encoder.dim if self.encoder else 0)
+        towers = self.towers(kind, vectors, known)
         if not processes.share((folder / DONE).is_file):
             validation = None if epochs else Validation(self.prepared, self.users)
             lessons = self._lessons(parts)
@@ -153,7 +163,7 @@ class Job:
                 signs = processes.share(partial(validation.signs, towers.eval(), self.seed))
                 if processes.is_first():
                     signs.log(name)
-                epochs = (trainer.state.best_global_step or 1) / self._epoch_steps(dataset)
+                epochs = (trainer.state.best_global_step or 1) / self.epoch_steps(dataset)
             facts = {"epochs": epochs, "best": trainer.state.best_metric, "curve": trainer.curve()}
             if processes.is_first():
                 save_file(towers.state_dict(), folder / "towers.safetensors")
@@ -173,8 +183,8 @@ class Job:
         lessons: Lessons | None,
     ) -> TowerTrainer:
         counts = dataset.target_counts(len(towers.items.known))
-        task = Task.of(towers, counts, self.settings)
-        epoch_steps = self._epoch_steps(dataset)
+        task = self.task(towers, counts)
+        epoch_steps = self.epoch_steps(dataset)
         round_steps = max(epoch_steps, self.settings.round_steps)
         schedule = self.settings.max_rounds * round_steps
         steps = round(epochs * epoch_steps) if epochs else schedule
@@ -194,7 +204,7 @@ class Job:
             ddp_broadcast_buffers=False,  # the catalogue's text vectors, equal in all processes
         )
         ndcg = validation.ndcg if validation else None
-        trainer = TowerTrainer(task, dataset, ndcg, asked, schedule=schedule, lessons=lessons)
+        trainer = self.trainer(task, dataset, ndcg, asked, schedule=schedule, lessons=lessons)
         if validation:
             trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=self.settings.patience))
         return trainer
@@ -208,7 +218,8 @@ class Job:
         number = processes.portion(self.settings.batch_size)
         return Lessons(teacher, lambda rows: self.users.inputs(rows, *parts), number, self.seed)
 
-    def _epoch_steps(self, dataset: SequenceDataset | TextDataset) -> int:
+    def epoch_steps(self, dataset: SequenceDataset | TextDataset) -> int:
+        """Steps of a pass over the examples."""
         return -(-len(dataset) // self.settings.batch_size)
 
     def seed_of(self, place: int) -> int:

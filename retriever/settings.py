@@ -255,6 +255,11 @@ class RetrieverSettings(BaseModel):
             raise ValueError(f"heads ({self.heads}) must divide dim ({self.dim})")
         if any(length >= self.dim for length in self.objective.matryoshka):
             raise ValueError(f"lengths of objective.matryoshka must be below dim ({self.dim})")
+        if self.finetune.enabled and self.finetune.through == "towers":
+            if self.reads_histories:
+                raise ValueError("finetune.through = 'towers': only with user_tower = 'sequence'")
+            if self.towers[0] == "ids":
+                raise ValueError("finetune.through = 'towers': the first of towers has to read texts")
         return self
 
     @property

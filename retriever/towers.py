@@ -42,6 +42,9 @@ class ItemTower(nn.Module):
             (Svenstrup et al. 2017, "Hash Embeddings", without weights); None: each item has its own.
         dropout: inside the projection.
         id_dropout: share of free vectors left out in each training step.
+
+    Attributes:
+        reader: text vectors of item rows, where they are not frozen.
     """
 
     known: Tensor
@@ -63,6 +66,7 @@ class ItemTower(nn.Module):
         self.register_buffer("text", text, persistent=False)
         self.dim = dim
         self.id_dropout = id_dropout
+        self.reader: nn.Module | None = None
         self.projection = None if text is None else projection(text.shape[1], dim, dropout)
         self.buckets = buckets
         self.free = nn.Embedding(buckets or len(known), dim) if ids else None
@@ -75,7 +79,7 @@ class ItemTower(nn.Module):
             rows = torch.arange(len(self.known), device=self.known.device)
         vectors = torch.zeros(len(rows), self.dim, device=rows.device)
         if self.projection is not None:
-            vectors = vectors + self.projection(self.text[rows])
+            vectors = vectors + self.projection(self.text[rows] if self.reader is None else self.reader(rows))
         if self.free is not None:
             present = self.known[rows]
             if self.training and self.projection is not None and self.id_dropout:

@@ -10,6 +10,7 @@ from aisle.retriever import processes
 from aisle.retriever.arithmetic import device
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.finetune.pairs import shop_pairs
+from aisle.retriever.finetune.together import tune_with_towers
 from aisle.retriever.finetune.train import tune
 from aisle.retriever.finetune.validation import TextValidation
 from aisle.retriever.settings import RetrieverSettings
@@ -30,16 +31,19 @@ def finetune(
     """
     reading = settings.encoder.model_copy(update={"precision": "fp32"})
     encoder = Encoder.load(reading, device())
-    texts = item_texts(prepared, text, "train")
-    tuned = tune(
-        encoder,
-        shop_pairs(prepared, texts, settings.finetune, "train"),
-        settings.finetune,
-        out / "checkpoints",
-        precision=settings.precision,
-        seed=seed,
-        validation=TextValidation(prepared, texts, settings.finetune, seed),
-    )
+    if settings.finetune.through == "towers":
+        tuned = tune_with_towers(encoder, prepared, text, settings, out / "checkpoints", seed=seed)
+    else:
+        texts = item_texts(prepared, text, "train")
+        tuned = tune(
+            encoder,
+            shop_pairs(prepared, texts, settings.finetune, "train"),
+            settings.finetune,
+            out / "checkpoints",
+            precision=settings.precision,
+            seed=seed,
+            validation=TextValidation(prepared, texts, settings.finetune, seed),
+        )
     if processes.is_first():
         encoder.save(out / "model")
         facts = asdict(tuned)

@@ -2,7 +2,25 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+OF_PAIRS = (
+    "pairs",
+    "max_history",
+    "window",
+    "user_balance",
+    "item_balance",
+    "warmup_steps",
+    "temperature",
+    "batch_size",
+    "accumulation",
+    "round_steps",
+    "max_rounds",
+    "patience",
+    "validation_users",
+    "validation_items",
+)
+"""What steers the training on pairs alone; with towers, their own recipe does."""
 
 PairKind = Literal["same_user", "next_item", "query_product"]
 Adapter = Literal["none", "lora", "dora", "loha", "lokr", "ia3"]
@@ -14,6 +32,19 @@ class FinetuneSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(default=False, description="fine-tune the language model before the towers")
+    through: Literal["pairs", "towers"] = Field(
+        default="pairs",
+        description="pairs: the language model alone, on texts that belong together; towers: with the towers "
+        "that read it, by their objective and their recipe (batch_size, rounds, ...), of which the "
+        "language model is kept",
+    )
+    live_texts: int = Field(
+        default=0,
+        ge=0,
+        description="towers: texts of histories and targets that a step reads with a gradient; others keep "
+        "the vector that they had at the beginning of the round; 0: every text that a step needs, the whole "
+        "catalogue under a full softmax",
+    )
     pairs: tuple[PairKind, ...] = Field(
         default=("same_user", "query_product"),
         min_length=1,
@@ -83,3 +114,14 @@ class FinetuneSettings(BaseModel):
         ge=10,
         description="items, drawn at random, that compete in a validation beside those that the users know",
     )
+
+    @model_validator(mode="after")
+    def _every_setting_does_something(self) -> "FinetuneSettings":
+        idle = OF_PAIRS if self.through == "towers" else ("live_texts",)
+        changed = [
+            name for name in idle if getattr(self, name) != type(self).model_fields[name].get_default()
+        ]
+        if changed:
+            other = "pairs" if self.through == "towers" else "towers"
+            raise ValueError(f"{' and '.join(changed)}: only with through = '{other}'")
+        return self
