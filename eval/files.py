@@ -10,6 +10,8 @@ from aisle.data.errors import InputError
 TREC_ENDINGS = (".trec", ".run", ".qrels", ".txt")
 """File endings read as TREC text; anything else is taken for Parquet."""
 
+AS_TREC = f", or give TREC text one of the endings {', '.join(TREC_ENDINGS)}"
+
 RUN_FIELDS = ("user_id", "q0", "item_id", "rank", "score", "tag")
 TRUTH_FIELDS = ("user_id", "iteration", "item_id", "relevance")
 
@@ -24,7 +26,7 @@ def read_run(path: Path) -> pl.DataFrame:
     """
     if _is_trec(path):
         return _read_trec(path, RUN_FIELDS, "score").select("user_id", "item_id", "score")
-    return _read_parquet(path)
+    return read_parquet(path, AS_TREC)
 
 
 def read_truth(path: Path) -> pl.DataFrame:
@@ -35,7 +37,7 @@ def read_truth(path: Path) -> pl.DataFrame:
     """
     if _is_trec(path):
         return _read_trec(path, TRUTH_FIELDS, "relevance").select("user_id", "item_id", "relevance")
-    return _read_parquet(path)
+    return read_parquet(path, AS_TREC)
 
 
 def _is_trec(path: Path) -> bool:
@@ -49,7 +51,16 @@ def _exists(path: Path) -> None:
         raise InputError("a file with rows", f"{path} is empty", "write it again")
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
+def read_parquet(path: Path, otherwise: str = "") -> pl.DataFrame:
+    """A table from Parquet.
+
+    Args:
+        path: of the file.
+        otherwise: what to do besides writing it as Parquet.
+
+    Raises:
+        InputError: no such file, an empty one, or not of that format.
+    """
     _exists(path)
     try:
         return pl.read_parquet(path)
@@ -57,7 +68,7 @@ def _read_parquet(path: Path) -> pl.DataFrame:
         raise InputError(
             "a Parquet file",
             f"{path}: {str(error).splitlines()[0]}",
-            f"write it as Parquet, or give TREC text one of the endings {', '.join(TREC_ENDINGS)}",
+            f"write it as Parquet{otherwise}",
         ) from error
 
 

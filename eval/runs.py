@@ -39,7 +39,7 @@ def check_truth(frame: pl.DataFrame) -> Truth:
             is negative
             or not a number, one user and item have two relevances, or the rows are events of several kinds.
     """
-    _has(frame, "user_id", "item_id", what="truth")
+    require_columns(frame, "user_id", "item_id", what="truth")
     if not len(frame):
         raise InputError(
             "a truth with relevant items", "no rows", "check that the held-out part is not empty"
@@ -51,7 +51,7 @@ def check_truth(frame: pl.DataFrame) -> Truth:
             f"events of several kinds: {kinds}",
             "keep the rows of the kind that makes an item relevant, such as purchase",
         )
-    user_kind, item_kind = (_id_kind(frame, column, "truth") for column in ("user_id", "item_id"))
+    user_kind, item_kind = (id_kind(frame, column, "truth") for column in ("user_id", "item_id"))
     gain = pl.col("relevance").cast(pl.Float64) if "relevance" in frame.columns else pl.lit(1.0)
     rows = frame.select(pl.col("user_id", "item_id").cast(pl.String), gain=gain)
     bad = rows.filter(pl.col("gain").is_null() | ~pl.col("gain").is_finite() | (pl.col("gain") < 0))
@@ -87,11 +87,11 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
             or not finite, ranks and scores disagree, or no user of the truth occurs in a run that has rows.
     """
     what = f"run {name!r}"
-    _has(frame, "user_id", "item_id", what=what)
+    require_columns(frame, "user_id", "item_id", what=what)
     if "score" not in frame.columns and "rank" not in frame.columns:
-        _has(frame, "score", what=what)
+        require_columns(frame, "score", what=what)
     for column, expected in (("user_id", truth.user_kind), ("item_id", truth.item_kind)):
-        found = _id_kind(frame, column, what)
+        found = id_kind(frame, column, what)
         if found != expected and len(frame):
             raise InputError(
                 f"{column} as {expected}, as in the truth",
@@ -122,7 +122,12 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
     return run.drop("rank")
 
 
-def _has(frame: pl.DataFrame, *columns: str, what: str) -> None:
+def require_columns(frame: pl.DataFrame, *columns: str, what: str) -> None:
+    """Nothing, if `what` has all of these columns.
+
+    Raises:
+        InputError: one is missing; names the nearest other.
+    """
     for column in columns:
         if column not in frame.columns:
             near = difflib.get_close_matches(column, frame.columns, 1, cutoff=0.5)
@@ -134,7 +139,12 @@ def _has(frame: pl.DataFrame, *columns: str, what: str) -> None:
             )
 
 
-def _id_kind(frame: pl.DataFrame, column: str, what: str) -> str:
+def id_kind(frame: pl.DataFrame, column: str, what: str) -> str:
+    """How `what` writes the ids of a column: "text" or "whole numbers".
+
+    Raises:
+        InputError: a null, or another type.
+    """
     ids = frame[column]
     if ids.null_count():
         raise InputError(
