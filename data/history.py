@@ -8,11 +8,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from aisle.data.ids import Ids, Rows
+from aisle.data.ragged import Ragged, offsets_of_owners
 from aisle.data.schema import KINDS, Kind, of_kinds
 
 
-@dataclass(frozen=True, slots=True)
-class Histories:
+@dataclass(frozen=True)
+class Histories(Ragged):
     """Item events of all users, oldest first, in compressed sparse rows.
 
     User `u` owns the slice `offsets[u]:offsets[u + 1]` of the event arrays. Searches, which name no item,
@@ -53,22 +54,18 @@ class Histories:
             .collect()
             .sort("user", "time", maintain_order=True)
         )
-        counts = np.bincount(frame["user"].to_numpy(), minlength=len(users))
         return cls(
-            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            offsets=offsets_of_owners(frame["user"].to_numpy(), len(users)),
             items=frame["item"].to_numpy(),
             kinds=frame["kind"].to_numpy(),
             times=frame["time"].to_numpy(),
             ratings=None if frame["rating"].is_null().all() else frame["rating"].fill_null(np.nan).to_numpy(),
         )
 
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
     @property
     def lengths(self) -> Rows:
         """Events per user, int64 (n_users)."""
-        return np.diff(self.offsets)
+        return self.sizes
 
     def items_of(self, user_row: int) -> Rows:
         """Item rows of one user, oldest first (a view)."""
@@ -80,7 +77,7 @@ class Histories:
 
     def run_starts(self) -> Rows:
         """Places in the event arrays at which a run of a user's events on one item begins, in order."""
-        owner = np.repeat(np.arange(len(self)), self.lengths)
+        owner = self.owners()
         starts = np.ones(len(self.items), bool)
         starts[1:] = (self.items[1:] != self.items[:-1]) | (owner[1:] != owner[:-1])
         return np.flatnonzero(starts)
@@ -92,14 +89,13 @@ class Histories:
         reviewed at once is still a purchase. Its time is that of the run's last event, its rating the run's
         last one.
         """
-        owner = np.repeat(np.arange(len(self)), self.lengths)
+        owner = self.owners()
         first = self.run_starts()
         last = np.append(first[1:], len(self.items)) - 1 if len(first) else first
         wanted = np.isin(self.kinds, [KINDS.index(kind) for kind in targets])
         strength = self.kinds + np.int8(len(KINDS)) * wanted
         kinds = np.maximum.reduceat(strength, first) % len(KINDS) if len(first) else self.kinds
-        counts = np.bincount(owner[first], minlength=len(self))
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        offsets = offsets_of_owners(owner[first], len(self))
         return Histories(offsets, self.items[first], kinds, self.times[last], self._last_ratings(first))
 
     def _last_ratings(self, first: Rows) -> NDArray[np.float32] | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aisle.checksum import file_sha256
+from aisle.checksum import file_sha256, size_damage
 from aisle.durable import write_whole
 from aisle.index.errors import IndexFault
 
@@ -97,17 +97,11 @@ class Description(BaseModel):
 
     def damage(self, folder: Path, check: Check = "all") -> str | None:
         """What is wrong with the files; None where nothing is."""
-        for name, entry in self.files.items():
-            path = folder / name
-            if not path.is_file():
-                return f"{name} is missing"
-            if (size := path.stat().st_size) != entry.size:
-                return f"{name} has {size:,} bytes instead of {entry.size:,}"
-        if check == "all":
-            for name, entry in self.files.items():
-                if file_sha256(folder / name) != entry.sha256:
-                    return f"{name} has changed"
-        return None
+        found = size_damage(folder, {name: entry.size for name, entry in self.files.items()})
+        if found is None and check == "all":
+            changed = (name for name in self.files if file_sha256(folder / name) != self.files[name].sha256)
+            found = next((f"{name} has changed" for name in changed), None)
+        return found
 
 
 REBUILD = "rebuild the index"

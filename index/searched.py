@@ -80,20 +80,7 @@ class FaissIndex(Index):
         exclude: Sequence[NDArray[np.int64]] | None = None,
         allow: Mask | None = None,
     ) -> Found:
-        """The `k` best rows of each query, best first; among the found, equal scores by row.
-
-        Args:
-            queries: float32 (b, dim).
-            k: results wanted for each query.
-            exclude: for each query, the rows that must not be returned.
-            allow: bool (n,) for all queries, or (b, n): the only rows that may be returned.
-
-        Returns:
-            Scores, float32 (b, k), and rows, int64 (b, k). Where fewer than `k` are left: -inf and `NONE`.
-
-        Raises:
-            IndexFault: `k` < 1, queries of another dimension or not finite, or filters of another shape.
-        """
+        """The `k` best rows of each query, as :meth:`aisle.index.base.Index.search` promises."""
         check_search(queries, k, exclude, allow, (len(self), self.dim))
         asked = as_metric(queries, self.settings)
         excluded = unwanted(exclude, len(queries), len(self))

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids, Rows
+from aisle.data.ragged import Ragged, offsets_of_sizes
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Lists:
+class Lists(Ragged):
     """Lists of items in compressed sparse rows: list `l` owns `offsets[l]:offsets[l + 1]`, best first.
 
     Attributes:
@@ -32,18 +33,10 @@ class Lists:
     scores: Floats
     sources: Mapping[str, Floats]
 
-    def __len__(self) -> int:
-        return len(self.users)
-
-    @property
-    def sizes(self) -> Rows:
-        """Items of each list."""
-        return np.diff(self.offsets)
-
     @cached_property
     def owner(self) -> Rows:
         """Place of the list of each pair, int64 (pairs)."""
-        return np.repeat(np.arange(len(self)), self.sizes)
+        return self.owners()
 
     @cached_property
     def ranks(self) -> Rows:
@@ -83,7 +76,7 @@ class Lists:
         owners, counts = np.unique(rows["__user"].to_numpy(), return_counts=True)
         return cls(
             owners.astype(np.int64),
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            offsets_of_sizes(counts),
             rows["__item"].to_numpy().astype(np.int64),
             rows["score"].cast(pl.Float32).fill_null(np.nan).to_numpy(),
             {name: rows[name].cast(pl.Float32).fill_null(np.nan).to_numpy() for name in names},
@@ -94,7 +87,7 @@ class Lists:
         pairs = self.pairs_of(places)
         return Lists(
             self.users[places],
-            np.concatenate([[0], np.cumsum(self.sizes[places])]).astype(np.int64),
+            offsets_of_sizes(self.sizes[places]),
             self.items[pairs],
             self.scores[pairs],
             {name: values[pairs] for name, values in self.sources.items()},

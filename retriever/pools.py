@@ -9,12 +9,13 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from aisle.data.ids import Rows
+from aisle.data.ragged import Ragged, offsets_of_owners, offsets_of_sizes
 
 CUT = 10
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool(Ragged):
     """Items of some users, in compressed sparse rows: user `u` owns `offsets[u]:offsets[u + 1]`.
 
     Attributes:
@@ -31,27 +32,18 @@ class Pool:
     def union(cls, lists: Sequence[tuple[Rows, Rows]], users: int, catalogue: int) -> "Pool":
         """Distinct pairs of several lists, each as users (places from 0) and item rows of equal length."""
         keys = np.unique(np.concatenate([user * catalogue + item for user, item in lists]))
-        return cls(offsets_of(keys // catalogue, users), keys % catalogue, catalogue)
+        return cls(offsets_of_owners(keys // catalogue, users), keys % catalogue, catalogue)
 
     @classmethod
     def stack(cls, pools: Sequence["Pool"]) -> "Pool":
         """The users of several pools of one catalogue, one pool after the other."""
-        sizes = np.concatenate([pool.sizes for pool in pools])
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        offsets = offsets_of_sizes(np.concatenate([pool.sizes for pool in pools]))
         return cls(offsets, np.concatenate([pool.items for pool in pools]), pools[0].catalogue)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def sizes(self) -> Rows:
-        """Items of each user."""
-        return np.diff(self.offsets)
 
     @cached_property
     def owner(self) -> Rows:
         """Place of the user of each item, int64 (n)."""
-        return np.repeat(np.arange(len(self)), self.sizes)
+        return self.owners()
 
     @cached_property
     def _keys(self) -> Rows:
@@ -78,7 +70,7 @@ class Pool:
     def without(self, lists: Sequence[Rows]) -> tuple["Pool", Rows]:
         """The pool without some items of each user, and the positions that are left."""
         kept = np.delete(np.arange(len(self.items)), self.positions(lists))
-        left = Pool(offsets_of(self.owner[kept], len(self)), self.items[kept], self.catalogue)
+        left = Pool(offsets_of_owners(self.owner[kept], len(self)), self.items[kept], self.catalogue)
         return left, kept
 
     def best(self, scores: Float[NDArray[np.float32], " n"], k: int) -> tuple[Rows, Rows]:
@@ -137,8 +129,3 @@ class Judged:
     def ndcg(self, scores: Float[NDArray[np.float32], " n"]) -> float:
         """Mean ndcg@10 over all users."""
         return float(self.gains(scores).mean())
-
-
-def offsets_of(owner: Rows, users: int) -> Rows:
-    """Offsets of the rows of `users` users from the ascending place of the user of each entry."""
-    return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=users))]).astype(np.int64)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aisle.checksum import file_sha256
+from aisle.checksum import file_sha256, size_damage
 from aisle.data.progress import meter
 from aisle.durable import unfinished, write_whole
 from aisle.provenance import digest_of
@@ -72,12 +72,8 @@ class Manifest(BaseModel):
 
         Files that are not listed are no damage (:meth:`unlisted`).
         """
-        for name, entry in self.files.items():
-            path = folder / name
-            if not path.is_file():
-                return f"{name} is missing"
-            if (size := path.stat().st_size) != entry.size:
-                return f"{name} has {size:,} bytes instead of {entry.size:,}"
+        if wrong := size_damage(folder, {name: entry.size for name, entry in self.files.items()}):
+            return wrong
         found = checksums(folder, list(self.files))
         return next((f"{name} has changed" for name in found if found[name] != self.files[name]), None)
 

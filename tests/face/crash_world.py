@@ -6,20 +6,16 @@ A command: {"out": folder, "generation": text, "kill_at": n, "kill_after": secon
 after its start. The answer is one line: "killed", "finished" or "failed".
 """
 
-import json
-import os
-import signal
 import sys
-import time
 from pathlib import Path
-from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from killing import kill_before_change, serve
 
 from aisle.durable import exchange, write_whole
 from aisle.lock import locked
 from aisle.stage import Folders, Stage
 from aisle.stages import Workshop
-
-CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate"}
 
 
 def write(name: str, generation: str):
@@ -41,26 +37,10 @@ def stages(generation: str) -> list[Stage]:
     return [first, Stage("second", write("second", generation), reads=("first",))]
 
 
-def kill_before_change(out: Path, number: int) -> None:
-    changes = 0
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal changes
-        if event not in CHANGES or not str(arguments[0]).startswith(str(out)):
-            return
-        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            return
-        changes += 1
-        if changes == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
-
-
 def child(command: dict) -> None:
     out = Path(command["out"])
     if command["kill_at"]:
-        kill_before_change(out, command["kill_at"])
+        kill_before_change(str(out), command["kill_at"])
     swap = exchange if command["swap"] else lambda first, second: False
     with locked(out):
         workshop = Workshop(out, swap=swap)
@@ -68,25 +48,5 @@ def child(command: dict) -> None:
             workshop.run(stage, redo=command["redo"])
 
 
-def answer(command: dict) -> str:
-    process = os.fork()
-    if process == 0:
-        try:
-            child(command)
-        except BaseException as error:
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
-            os._exit(1)
-        os._exit(0)
-    if command["kill_after"] is not None:
-        time.sleep(command["kill_after"])
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    if os.WIFSIGNALED(status):
-        return "killed"
-    return "finished" if os.WEXITSTATUS(status) == 0 else "failed"
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        sys.stdout.write(answer(json.loads(line)) + "\n")
-        sys.stdout.flush()
+    serve(child)

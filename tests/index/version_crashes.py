@@ -7,9 +7,6 @@ each block takes}. `kill_at` kills the child just before its n-th change to a fi
 answer is one line: "killed", "finished" or "failed".
 """
 
-import json
-import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from killing import die, kill_before_change, serve
 from planted_index import angles, circle
 
 from aisle.index.publishing import collect, publish, rollback
@@ -30,29 +28,6 @@ from aisle.index.versions import Versions
 CPU = IndexSettings(device="cpu")
 JOB = RebuildSettings(keep=2, block=4, gate=GateSettings(min_overlap=0, sample=8))
 ITEMS = 24
-CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate"}
-
-
-def die() -> None:
-    """The end, as the system's killer brings it."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def kill_before_change(place: str, number: int) -> None:
-    """Die just before the n-th change below a folder."""
-    changes = 0
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal changes
-        if event not in CHANGES or not str(arguments[0]).startswith(place):
-            return
-        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            return
-        changes += 1
-        if changes == number:
-            die()
-
-    sys.addaudithook(hook)
 
 
 def child(command: dict[str, Any]) -> None:
@@ -87,26 +62,5 @@ def child(command: dict[str, Any]) -> None:
             collect(versions, 1)
 
 
-def answer(command: dict[str, Any]) -> str:
-    """How the child ended."""
-    process = os.fork()
-    if process == 0:
-        try:
-            child(command)
-        except BaseException as error:
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
-            os._exit(1)
-        os._exit(0)
-    if command.get("kill_after") is not None:
-        time.sleep(command["kill_after"])
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    if os.WIFSIGNALED(status):
-        return "killed"
-    return "finished" if os.WEXITSTATUS(status) == 0 else "failed"
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        sys.stdout.write(answer(json.loads(line)) + "\n")
-        sys.stdout.flush()
+    serve(child)
