@@ -17,7 +17,6 @@ from aisle.data.prepared import Prepared
 from aisle.data.settings import TextSettings
 from aisle.eval.evaluate import evaluate
 from aisle.eval.settings import EvaluateSettings
-from aisle.eval.slices import Known
 
 MEASURES = ("recall@10", "ndcg@10")
 
@@ -48,7 +47,7 @@ def main(
     report = evaluate(
         prepared.truth("test"),
         runs,
-        known=Known(past["user_id"].unique(), past["item_id"].drop_nulls().unique()),
+        past=past,
         settings=EvaluateSettings(metrics=("recall", "ndcg"), k=(10,), tested=MEASURES),
         ours=["fine-tuned"],
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids, Rows
+from aisle.eval.catalogue import Catalogue
 
 UserScores = NDArray[np.float64]
 """One score a user, float64 (n_users)."""
@@ -74,6 +75,8 @@ class Judged:
         list_items: position in `items` of the same, int64 (n_listed).
         list_ranks: rank of the same, from 1, int64 (n_listed).
         items: distinct items returned at any rank, String (n_items).
+        catalogue: what is known of the items.
+        rows: rows of `items` in the catalogue, int64 (n_items), -1 for those outside; None without its ids.
     """
 
     truth: Truth
@@ -84,9 +87,8 @@ class Judged:
     list_items: Rows
     list_ranks: Rows
     items: pl.Series
-    in_catalogue: NDArray[np.bool_] | None = None
-    size: int | None = None
-    chances: NDArray[np.float64] | None = None
+    catalogue: Catalogue | None = None
+    rows: Rows | None = None
 
     @cached_property
     def hit_ordinals(self) -> Rows:
@@ -110,21 +112,24 @@ class Judged:
     def exposure(self, k: int) -> Rows:
         """Times that each of `items` in the catalogue is in somebody's first k, int64 (n_items or fewer)."""
         shown = np.bincount(self.list_items[self.list_ranks <= k], minlength=len(self.items))
-        return shown if self.in_catalogue is None else shown[self.in_catalogue]
+        return shown if self.rows is None else shown[self.rows >= 0]
 
     @property
     def catalogue_size(self) -> int:
         """Items of the catalogue."""
-        if self.size is None:
+        if self.catalogue is None:
             raise InputError("the size of the catalogue", "none given", "pass `catalogue`")
-        return self.size
+        return self.catalogue.size
 
     @property
     def popularity(self) -> NDArray[np.float64]:
         """Smoothed share of the past events that each of `items` has, float64 (n_items), in (0, 1)."""
-        if self.chances is None:
-            raise InputError("the popularity of items", "none given", "pass `popularity`")
-        return self.chances
+        if self.rows is None or self.catalogue is None:
+            raise InputError("the popularity of items", "none given", "pass a catalogue with `events`")
+        events = self.catalogue.column("events").to_numpy()
+        mine: NDArray[np.float64] = np.where(self.rows >= 0, events[self.rows], 0)
+        smoothed: NDArray[np.float64] = (mine + 1) / (events.sum() + self.catalogue.size)
+        return smoothed
 
 
 def places(owners: Rows) -> Rows:
@@ -145,8 +150,7 @@ def judge(
     truth: Truth,
     *,
     depth: int,
-    catalogue: Ids | int | None = None,
-    popularity: pl.DataFrame | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Judged:
     """Rank the items of a checked run (:func:`aisle.eval.runs.check_run`) and mark the relevant ones.
 
@@ -155,8 +159,7 @@ def judge(
 
     Args:
         depth: ranks kept of every list, for the metrics over whole lists; hits are kept at any rank.
-        catalogue: all items, or only their number.
-        popularity: item_id and events (times that the item occurs in the past).
+        catalogue: what is known of the items.
 
     Raises:
         InputError: the same item twice for one user, or more distinct items than the catalogue has.
@@ -174,7 +177,6 @@ def judge(
     _each_item_once(users, listed, truth, items)
     gains, ranks = ranked["gain"].to_numpy(), places(users)
     hit, kept = gains > 0, ranks <= depth
-    size = catalogue if isinstance(catalogue, int) or catalogue is None else len(catalogue)
     return Judged(
         truth,
         hit_users=users[hit],
@@ -184,9 +186,8 @@ def judge(
         list_items=listed[kept],
         list_ranks=ranks[kept],
         items=items,
-        in_catalogue=_in_catalogue(items, catalogue),
-        size=size,
-        chances=None if popularity is None else _chances(items, popularity, size or len(popularity)),
+        catalogue=catalogue,
+        rows=None if catalogue is None else _rows(items, catalogue),
     )
 
 
@@ -202,23 +203,12 @@ def _each_item_once(users: Rows, listed: Rows, truth: Truth, items: pl.Series) -
         )
 
 
-def _in_catalogue(items: pl.Series, catalogue: Ids | int | None) -> NDArray[np.bool_] | None:
-    if isinstance(catalogue, Ids):
-        return items.is_in(catalogue.values.implode()).to_numpy()
-    if catalogue is not None and len(items) > catalogue:
+def _rows(items: pl.Series, catalogue: Catalogue) -> Rows | None:
+    rows = catalogue.rows(items)
+    if rows is None and len(items) > catalogue.size:
         raise InputError(
-            f"at most {catalogue} distinct items, the size of the catalogue",
+            f"at most {catalogue.size} distinct items, the size of the catalogue",
             f"{len(items)} distinct items in the run",
             "pass the number of items in the whole catalogue",
         )
-    return None
-
-
-def _chances(items: pl.Series, popularity: pl.DataFrame, size: int) -> NDArray[np.float64]:
-    events = pl.DataFrame({"item_id": items}).join(
-        popularity.select("item_id", pl.col("events").cast(pl.Float64)),
-        on="item_id",
-        how="left",
-        maintain_order="left",
-    )["events"]
-    return (events.fill_null(0.0).to_numpy() + 1) / (float(popularity["events"].sum()) + size)
+    return rows

@@ -25,6 +25,11 @@ class Known:
     users: pl.Series
     items: pl.Series
 
+    @classmethod
+    def of(cls, past: pl.DataFrame) -> "Known":
+        """Who and what occurs in the events `past`: user_id, item_id (null in an event without item)."""
+        return cls(past["user_id"].unique(), past["item_id"].drop_nulls().unique())
+
 
 def slices(truth: Truth, known: Known) -> dict[str, Truth]:
     """ "new users" and "known users", "new items" and "known items", each as the truth that it is judged by.

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from aisle.eval.catalogue import Catalogue
 from aisle.eval.judged import Judged, UserScores
 from aisle.eval.metrics.average_precision import average_precision
 from aisle.eval.metrics.coverage import coverage
@@ -33,6 +34,15 @@ USER_METRICS: dict[str, Callable[[Judged, int], UserScores]] = {
 
 CATALOGUE_METRICS: dict[str, Callable[[Judged, int], float]] = {"coverage": coverage, "gini": gini}
 """Metrics of all lists together, which no single user has."""
+
+NEEDS: dict[str, str] = {"coverage": "catalogue", "gini": "catalogue", "novelty": "events"}
+"""What a metric reads beside run and truth: the catalogue's size ("catalogue") or one of its columns."""
+
+
+def is_known(metric: str, catalogue: Catalogue | None) -> bool:
+    """Whether what a metric needs has been given."""
+    need = NEEDS.get(metric)
+    return need is None or (catalogue is not None and (need == "catalogue" or catalogue.has(need)))
 
 
 class Measure(NamedTuple):

@@ -13,9 +13,9 @@ from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.settings import TextSettings
 from aisle.durable import write_whole
 from aisle.eval.baselines import run_baselines
+from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
 from aisle.eval.report import Report, write_report
-from aisle.eval.slices import Known
 from aisle.manifest import Manifest
 from aisle.memory import peak
 from aisle.settings import Settings
@@ -52,14 +52,12 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         _k(used),
         folders.inputs["train"] / "model",
     )
-    popularity = _popularity(prepared)
     report = evaluate(
         truth,
         runs,
         protocol=_protocol(prepared, stages["prepare"], used),
-        catalogue=prepared.item_ids,
-        popularity=popularity,
-        known=Known(_known_users(prepared), popularity["item_id"]),
+        catalogue=Catalogue.of(prepared.items.select("item_id")),
+        past=prepared.past(PART).select("user_id", "item_id").collect(),
         settings=settings.evaluate,
         seed=settings.seed,
         ours=[RANKED, *sources] if "rank" in folders.inputs else [OURS, *sources],
@@ -219,17 +217,6 @@ def _protocol(prepared: Prepared, origin: Manifest, used: Mapping[str, Any]) -> 
         "candidates": "all items",
         "longest_list": _k(used),
     }
-
-
-def _popularity(prepared: Prepared) -> pl.DataFrame:
-    """How often each item occurs in what was known: item_id, events."""
-    named = prepared.past(PART).filter(pl.col("item_id").is_not_null())
-    return named.group_by("item_id").agg(events=pl.len()).sort("item_id").collect()
-
-
-def _known_users(prepared: Prepared) -> pl.Series:
-    """Users with any event in what was known."""
-    return prepared.past(PART).select(pl.col("user_id").unique()).collect()["user_id"]
 
 
 def _curve(path: Path) -> list[dict[str, JsonValue]]:

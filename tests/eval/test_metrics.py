@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from ir_measures import AP, RR, P, R, Rprec, Success, nDCG
 
-from aisle.data.ids import Ids
+from aisle.eval.catalogue import Catalogue
 from aisle.eval.judged import Judged, judge
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, parse
 from aisle.eval.runs import check_run, check_truth
@@ -31,7 +31,7 @@ def two_users() -> Judged:
     """u1 wants a, b, c and gets x a y b; u2 wants d and gets nothing."""
     truth = [("u1", "a"), ("u1", "b"), ("u1", "c"), ("u2", "d")]
     run = [("u1", "x", 4.0), ("u1", "a", 3.0), ("u1", "y", 2.0), ("u1", "b", 1.0)]
-    return judged(truth, run, catalogue=8)
+    return judged(truth, run, catalogue=Catalogue(8))
 
 
 IDEAL_OF_THREE = 1 + 1 / log2(3) + 1 / log2(4)
@@ -95,15 +95,15 @@ def test_hits_below_the_depth_of_the_lists_still_count():
 def test_coverage_counts_distinct_items_of_the_catalogue_in_the_first_k():
     truth = [("u", "a"), ("v", "a")]
     run = [("u", "a", 2.0), ("u", "b", 1.0), ("v", "a", 2.0), ("v", "c", 1.0), ("w", "d", 1.0)]
-    by_number = judged(truth, run, catalogue=4)
+    by_number = judged(truth, run, catalogue=Catalogue(4))
     assert [CATALOGUE_METRICS["coverage"](by_number, k) for k in (1, 2)] == [1 / 4, 3 / 4]
-    by_ids = judged(truth, run, catalogue=Ids(["a", "b", "e", "f", "g"]))
+    by_ids = judged(truth, run, catalogue=Catalogue.of(pl.DataFrame({"item_id": ["a", "b", "e", "f", "g"]})))
     assert [CATALOGUE_METRICS["coverage"](by_ids, k) for k in (1, 2)] == [1 / 5, 2 / 5]
 
 
 def test_gini_is_zero_for_equal_shares_and_one_for_a_single_item():
-    equal = judged([("u", "a"), ("v", "b")], [("u", "a", 1.0), ("v", "b", 1.0)], catalogue=2)
-    single = judged([("u", "a"), ("v", "a")], [("u", "a", 1.0), ("v", "a", 1.0)], catalogue=5)
+    equal = judged([("u", "a"), ("v", "b")], [("u", "a", 1.0), ("v", "b", 1.0)], catalogue=Catalogue(2))
+    single = judged([("u", "a"), ("v", "a")], [("u", "a", 1.0), ("v", "a", 1.0)], catalogue=Catalogue(5))
     assert CATALOGUE_METRICS["gini"](equal, 1) == pytest.approx(0)
     assert CATALOGUE_METRICS["gini"](single, 1) == pytest.approx(1)
 
@@ -114,7 +114,7 @@ def test_gini_equals_the_mean_absolute_difference_form():
     run = [
         (user, f"i{item}", float(item)) for user in users for item in generator.choice(12, 4, replace=False)
     ]
-    seen = judged([(user, "i0") for user in users], run, catalogue=15)
+    seen = judged([(user, "i0") for user in users], run, catalogue=Catalogue(15))
     shown = np.append(seen.exposure(3), np.zeros(15 - len(seen.items)))
     spread = np.abs(shown[:, None] - shown[None, :]).sum() / (2 * 15 * 15 * shown.mean())
     assert CATALOGUE_METRICS["gini"](seen, 3) == pytest.approx(spread * 15 / 14)
@@ -123,7 +123,7 @@ def test_gini_equals_the_mean_absolute_difference_form():
 def test_novelty_is_the_mean_self_information_of_what_is_shown():
     popularity = pl.DataFrame({"item_id": ["a", "b"], "events": [3, 1]})
     run = [("u", "a", 2.0), ("u", "b", 1.0)]
-    seen = judged([("u", "a"), ("v", "a")], run, popularity=popularity)
+    seen = judged([("u", "a"), ("v", "a")], run, catalogue=Catalogue.of(popularity))
     assert scores("novelty", 1, seen) == pytest.approx([-log2(4 / 6), 0])
     assert scores("novelty", 2, seen) == pytest.approx([(-log2(4 / 6) - log2(2 / 6)) / 2, 0])
 

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from aisle.data.errors import InputError
+from aisle.eval.catalogue import Catalogue
 from aisle.eval.files import read_run, read_truth
 from aisle.eval.judged import judge
 from aisle.eval.runs import check_run, check_truth
@@ -116,7 +117,7 @@ def test_a_truth_that_cannot_be_used_is_refused(truth, message):
 def test_more_distinct_items_than_the_catalogue_are_refused():
     truth = check_truth(TRUTH)
     with pytest.raises(InputError, match="3 distinct items in the run"):
-        judge(check_run(RUN, truth, "mine"), truth, depth=5, catalogue=2)
+        judge(check_run(RUN, truth, "mine"), truth, depth=5, catalogue=Catalogue(2))
 
 
 def test_parquet_is_read_as_it_is(tmp_path):

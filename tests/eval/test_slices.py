@@ -23,7 +23,7 @@ TRUTH = pl.DataFrame(
     schema=["user_id", "item_id"],
     orient="row",
 )
-KNOWN = Known(users=pl.Series(["old2", "old1", "old3"]), items=pl.Series(["comb", "soap"]))
+PAST = pl.DataFrame({"user_id": ["old2", "old1", "old3"], "item_id": ["comb", None, "soap"]})
 PARTS = ["new users", "known users", "new items", "known items"]
 
 
@@ -44,7 +44,7 @@ SECOND, THIRD = 1 / log2(3), 1 / log2(4)
 
 @pytest.fixture(scope="module")
 def report():
-    return evaluate(TRUTH, RUNS, known=KNOWN, settings=QUICK, ours=["seeks_new"])
+    return evaluate(TRUTH, RUNS, past=PAST, settings=QUICK, ours=["seeks_new"])
 
 
 def test_sizes_are_those_of_the_parts(report):
@@ -81,7 +81,7 @@ def test_items_of_the_other_kind_keep_their_places(report, model, ndcgs):
 
 def test_the_tested_measures_alone_are_reported_apart():
     settings = QUICK.model_copy(update={"metrics": ("recall", "ndcg", "mrr"), "k": (1, 10)})
-    found = evaluate(TRUTH, RUNS, known=KNOWN, settings=settings)
+    found = evaluate(TRUTH, RUNS, past=PAST, settings=settings)
     for part in found.slices.values():
         assert all(list(model) == ["ndcg@10", "recall@10"] for model in part.models.values())
 
@@ -110,7 +110,7 @@ def test_empty_parts_are_left_out_and_both_where_nothing_is_new(users, items, pa
 def test_a_user_who_wanted_nothing_counts_among_users_and_in_no_part_of_items():
     nothing = pl.DataFrame({"user_id": ["stranger"], "item_id": ["soap"], "relevance": [0]})
     truth = check_truth(pl.concat([TRUTH.with_columns(relevance=pl.lit(1)), nothing], how="vertical_relaxed"))
-    found = slices(truth, KNOWN)
+    found = slices(truth, Known.of(PAST))
     assert list(found["new users"].users.values) == ["newcomer", "stranger"]
     assert not any("stranger" in found[part].users for part in ("new items", "known items"))
 
@@ -136,8 +136,9 @@ def test_parts_of_users_hold_the_scores_that_the_users_have_in_the_whole():
     truth = check_truth(pairs)
     scores = ndcg(judge(check_run(answered, truth, "mine"), truth, depth=10), 10)
     old = np.array([int(user[1:]) % 2 == 0 for user in truth.users.values])
-    known = Known(truth.users.values.filter(pl.Series(old)), pairs["item_id"])
-    found = evaluate(pairs, {"mine": answered}, known=known, settings=QUICK).slices
+    known = pl.DataFrame({"user_id": truth.users.values.filter(pl.Series(old))})
+    past = known.join(pairs.select("item_id").unique(), how="cross")
+    found = evaluate(pairs, {"mine": answered}, past=past, settings=QUICK).slices
     for part, rows in (("new users", ~old), ("known users", old)):
         estimate = found[part].models["mine"]["ndcg@10"]
         assert estimate.value == pytest.approx(scores[rows].mean())

@@ -1,0 +1,110 @@
+"""What is known of the items, beside the runs: one object that metrics, slices and checks read."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from aisle.data.errors import InputError
+from aisle.data.ids import Ids, Rows
+
+Vectors = NDArray[np.float32]
+"""One vector an item, float32 (n_items, dimension)."""
+
+COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "events": pl.Float64,
+    "categories": pl.List(pl.String),
+    "price": pl.Float64,
+}
+"""Columns beside item_id that somebody in `eval` reads, and what they become."""
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """All items that could have been recommended.
+
+    Attributes:
+        size: number of items.
+        items: one row an item; None where only their number is known. `item_id` and, where known,
+
+            ==========  =============================================================================
+            events      number >= 0: how often the item occurs in what was known before the truth
+            categories  list of text: what the item belongs to, from the widest to the narrowest
+            price       number; null where unknown
+            ==========  =============================================================================
+
+            Other columns are kept.
+        vectors: of the items, in the order of the rows; None where unknown.
+    """
+
+    size: int
+    items: pl.DataFrame | None = None
+    vectors: Vectors | None = None
+
+    @classmethod
+    def of(cls, items: pl.DataFrame, vectors: Vectors | None = None) -> "Catalogue":
+        """A catalogue of the rows of `items` (see the class).
+
+        Raises:
+            InputError: an item_id is missing, null or there twice, a column cannot be read as above, an event
+                count is negative, or there is not one vector for each row.
+        """
+        if "item_id" not in items.columns:
+            raise InputError(
+                "a catalogue with a column 'item_id'",
+                f"columns {', '.join(items.columns) or 'none'}",
+                "name the column item_id",
+            )
+        ids = Ids(items["item_id"].cast(pl.String))
+        try:
+            read = {name: items[name].cast(kind) for name, kind in COLUMNS.items() if name in items.columns}
+        except pl.exceptions.PolarsError as error:
+            first = str(error).splitlines()[0]
+            raise InputError("columns of the catalogue of their type", first, "correct the column") from None
+        if "events" in read and not (read["events"].fill_null(-1) >= 0).all():
+            raise InputError("events of every item, 0 or more", "negative or null ones", "count them again")
+        if vectors is not None and len(vectors) != len(items):
+            raise InputError(
+                f"{len(items)} vectors, one for each item", f"{len(vectors)}", "pass those of the same items"
+            )
+        return cls(len(items), items.with_columns(item_id=ids.values, **read), vectors)
+
+    def has(self, column: str) -> bool:
+        """Whether that is known of the items."""
+        return self.items is not None and column in self.items.columns
+
+    def column(self, name: str) -> pl.Series:
+        """What a column says of the items, in the order of the rows.
+
+        Raises:
+            InputError: it is not known.
+        """
+        if self.items is None or name not in self.items.columns:
+            raise InputError(f"a catalogue with {name!r}", "none", f"give its items a column {name!r}")
+        return self.items[name]
+
+    @cached_property
+    def ids(self) -> Ids | None:
+        """Ids of the items, in the order of the rows."""
+        return None if self.items is None else Ids(self.items["item_id"])
+
+    def rows(self, ids: pl.Series) -> Rows | None:
+        """Row of each of `ids`, int64, -1 for those outside; None where the ids are not known."""
+        if self.ids is None:
+            return None
+        return ids.to_frame("id").select(self.ids.code("id").fill_null(-1)).to_series().to_numpy()
+
+    def counted(self, past: pl.DataFrame) -> "Catalogue":
+        """This catalogue with `events` counted in `past` (a column item_id, null in events without item)."""
+        if self.items is None:
+            return self
+        counts = past.group_by(pl.col("item_id").cast(pl.String)).agg(events=pl.len().cast(pl.Float64))
+        rest = self.items.drop("events", strict=False)
+        return replace(
+            self,
+            items=rest.join(counts, on="item_id", how="left", maintain_order="left").with_columns(
+                pl.col("events").fill_null(0.0)
+            ),
+        )

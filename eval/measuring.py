@@ -1,0 +1,107 @@
+"""One run, measured: estimates, what the tests need of it, and its parts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from aisle.eval.catalogue import Catalogue
+from aisle.eval.judged import Judged, Truth, judge
+from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, is_known, parse
+from aisle.eval.report.schema import Estimate, RunCounts
+from aisle.eval.runs import check_run
+from aisle.eval.settings import EvaluateSettings
+from aisle.eval.uncertainty import Floats, bootstrap_means, interval
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model's values, and what the tests still need of it.
+
+    Attributes:
+        estimates: by measure, in the order of the settings.
+        scores: of the tested measures, float64 (n_users, n_tested).
+        means: bootstrap means of the same, float64 (resamples, n_tested).
+        slices: the tested measures in each part of the truth that is reported apart.
+    """
+
+    estimates: dict[str, Estimate]
+    counts: RunCounts
+    scores: Floats
+    means: Floats
+    slices: dict[str, dict[str, Estimate]]
+
+
+def measure(
+    run: pl.DataFrame,
+    truth: Truth,
+    name: str,
+    catalogue: Catalogue | None,
+    parts: Mapping[str, Truth],
+    settings: EvaluateSettings,
+    seed: int,
+) -> Measured:
+    """Everything that a report says of one run (:mod:`aisle.eval.runs`).
+
+    Measures that need what the catalogue does not tell are left out.
+
+    Args:
+        name: of the model, for what is wrong with its run.
+        parts: of the truth, by name, to be reported apart.
+
+    Raises:
+        InputError: the run cannot be used.
+    """
+    run = check_run(run, truth, name)
+    judged = judge(run, truth, depth=settings.k[-1], catalogue=catalogue)
+    measures = [one for one in settings.user_measures if is_known(one.metric, catalogue)]
+    scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
+    means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)
+    found = _estimates(measures, scores, means, settings.confidence)
+    for whole in settings.catalogue_measures:
+        if is_known(whole.metric, catalogue):
+            value = CATALOGUE_METRICS[whole.metric](judged, whole.k)
+            found[str(whole)] = Estimate(value=value, low=None, high=None)
+    order = [f"{metric}@{k}" for metric in settings.metrics for k in settings.k]
+    names = [str(measure) for measure in measures]
+    tested = [names.index(name) for name in settings.tested]
+    return Measured(
+        estimates={name: found[name] for name in order if name in found},
+        counts=_counts(run, judged),
+        scores=scores[:, tested],
+        means=means[:, tested],
+        slices={name: _measure_part(run, part, settings, seed) for name, part in parts.items()},
+    )
+
+
+def _counts(run: pl.DataFrame, judged: Judged) -> RunCounts:
+    answered = len(np.unique(judged.list_users))
+    return RunCounts(
+        rows=len(run),
+        users_without_results=len(judged.truth) - answered,
+        users_ignored=run["user_id"].n_unique() - answered,
+        longest=int(judged.list_ranks.max(initial=0)),
+        items_outside=None if judged.rows is None else int(np.count_nonzero(judged.rows < 0)),
+    )
+
+
+def _measure_part(
+    run: pl.DataFrame, truth: Truth, settings: EvaluateSettings, seed: int
+) -> dict[str, Estimate]:
+    """The tested measures of a run by a part of the truth."""
+    judged = judge(run, truth, depth=settings.k[-1])
+    measures = [parse(name) for name in settings.tested]
+    scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
+    means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)
+    return _estimates(measures, scores, means, settings.confidence)
+
+
+def _estimates(
+    measures: Sequence[Measure], scores: Floats, means: Floats, confidence: float
+) -> dict[str, Estimate]:
+    low, high = interval(means, confidence)
+    return {
+        str(measure): Estimate(value=float(value), low=float(least), high=float(most))
+        for measure, value, least, most in zip(measures, scores.mean(axis=0), low, high, strict=True)
+    }
