@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+from aisle.eval.report.context import Context
 from aisle.eval.report.schema import Report
 from aisle.eval.report.table import table, tables
 
-__all__ = ["Report", "table", "tables", "write_report"]
+__all__ = ["Context", "Report", "table", "tables", "write_report"]
 
 
 def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
     """Write `report.json` and `report.html` into `folder`, and return their paths."""
-    from aisle.eval.report.html import html  # matplotlib takes a second to import
+    from aisle.eval.report.html import html  # nobody needs jinja2 to read a report
 
     folder.mkdir(parents=True, exist_ok=True)
     as_json, as_html = folder / "report.json", folder / "report.html"

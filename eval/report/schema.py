@@ -1,12 +1,12 @@
 """`report.json` as types; docs/report.md describes it for readers in other languages."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from aisle.data.errors import InputError
+from aisle.eval.report.context import Context
 
 Outcome = Literal["better", "worse", "undecided"]
 FLIPPED: dict[Outcome, Outcome] = {"better": "worse", "worse": "better", "undecided": "undecided"}
@@ -77,6 +77,21 @@ class Slice(BaseModel):
     models: dict[str, dict[str, Estimate]] = Field(description="model, tested measure, estimate")
 
 
+class Popularity(BaseModel):
+    """How much of what is shown the most popular items take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    k: int = Field(description="places of each list that count")
+    catalogue: list[float] = Field(
+        description="shares of the catalogue, its most popular items first, rising to 1"
+    )
+    wanted: list[float] = Field(
+        description="for each of them the share of the relevant pairs with such an item"
+    )
+    models: dict[str, list[float]] = Field(description="model → for each of them the share of its places")
+
+
 class Method(BaseModel):
     """How intervals and tests were made."""
 
@@ -88,7 +103,7 @@ class Method(BaseModel):
     seed: int
 
 
-class Report(BaseModel):
+class Report(Context):
     """Everything an evaluation found."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,36 +119,17 @@ class Report(BaseModel):
     slices: dict[str, Slice] = Field(
         {}, description="new and known users, new and known items; none where nothing is new"
     )
+    popularity: Popularity | None = Field(
+        None, description="how popular is what is shown; null where popularity or catalogue were not given"
+    )
     runs: dict[str, RunCounts] = Field(description="what each model's run held")
     method: Method = Field(description="how intervals and tests were made")
     warnings: list[str] = Field(description="what a reader has to know before trusting the values")
-    counts: dict[str, JsonValue] = Field(
-        {}, description="rows in, kept and rejected while preparing the data"
-    )
-    timings: dict[str, float] = Field({}, description="seconds of each stage or model")
-    peak_memory: dict[str, int] = Field({}, description="largest resident memory of each stage, bytes")
-    settings: dict[str, JsonValue] = Field({}, description="all settings of the job")
-    versions: dict[str, str] = Field({}, description="versions of what computed this")
-    learning_curve: list[dict[str, JsonValue]] = Field([], description="one object an epoch, oldest first")
 
-    def with_context(
-        self,
-        *,
-        counts: Mapping[str, JsonValue] | None = None,
-        timings: Mapping[str, float] | None = None,
-        peak_memory: Mapping[str, int] | None = None,
-        settings: Mapping[str, JsonValue] | None = None,
-        versions: Mapping[str, str] | None = None,
-        learning_curve: Sequence[Mapping[str, JsonValue]] | None = None,
-    ) -> "Report":
+    def with_context(self, context: Context) -> "Report":
         """This report with what the job around the evaluation knows; versions are added to those there."""
-        return Report.model_validate(
-            self.model_dump()
-            | {"counts": dict(counts or self.counts), "timings": dict(timings or self.timings)}
-            | {"peak_memory": dict(peak_memory or self.peak_memory)}
-            | {"settings": dict(settings or self.settings), "versions": self.versions | dict(versions or {})}
-            | {"learning_curve": [dict(epoch) for epoch in learning_curve or self.learning_curve]}
-        )
+        known = {name: getattr(context, name) for name in context.model_fields_set}
+        return self.model_copy(update=known | {"versions": self.versions | context.versions})
 
     def ranking(self) -> list[str]:
         """All models, from the largest value of the primary measure to the smallest."""

@@ -15,7 +15,7 @@ from aisle.durable import write_whole
 from aisle.eval.baselines import run_baselines
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
-from aisle.eval.report import Report, write_report
+from aisle.eval.report import Context, Report, write_report
 from aisle.manifest import Manifest
 from aisle.memory import peak
 from aisle.settings import Settings
@@ -61,7 +61,8 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         settings=settings.evaluate,
         seed=settings.seed,
         ours=[RANKED, *sources] if "rank" in folders.inputs else [OURS, *sources],
-    ).with_context(
+    )
+    context = Context(
         counts=_json(prepared.counts),
         timings={name: manifest.seconds for name, manifest in stages.items()} | runs.seconds(),
         peak_memory={name: manifest.peak_memory for name, manifest in stages.items()} | {"evaluate": peak()},
@@ -69,7 +70,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         versions=stages["candidates"].versions,
         learning_curve=_curve(folders.inputs["train"] / "curve.jsonl"),
     )
-    write_report(report, folders.out)
+    write_report(report := report.with_context(context), folders.out)
     return report
 
 

@@ -1,0 +1,130 @@
+"""report.html says what report.json says, and nothing that no test allows."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from reports import HOSTILE, full, made, text, tree
+
+from aisle.eval.report.html import html
+from aisle.eval.report.sections.learning import learning
+from aisle.eval.report.verdict import evidence, verdict
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere():
+    page = html(full())
+    for element in tree(page).iter():
+        for name, value in element.attrib.items():
+            if name.rpartition("}")[2] in ("src", "href", "srcset", "data", "action", "poster"):
+                assert value.startswith("#"), f"{element.tag} {name}={value}"
+        assert element.tag not in ("script", "link", "iframe", "object", "embed", "img")
+    assert re.findall(r"url\((?!#)", page) == []
+    assert "@import" not in page
+
+
+def test_every_tag_is_closed_for_html_parsers_too():
+    class Balance(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.open: list[str] = []
+
+        def handle_startendtag(self, tag, attrs):
+            """Closed where it is opened."""
+
+        def handle_starttag(self, tag, attrs):
+            self.open.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open.pop() == tag
+
+    parser = Balance()
+    parser.feed(html(full()))
+    assert parser.open == []
+
+
+def test_ids_are_unique_and_all_that_is_referred_to_is_there():
+    page = html(full())
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="|aria-labelledby="|url\()#?([^")]+)', page)) <= set(ids)
+
+
+def test_figures_of_the_page_equal_the_json():
+    report = made()
+    cells = {}
+    for cell in tree(html(report)).iter("td"):
+        if "data-model" in cell.attrib:
+            figures = [float(data.attrib["value"]) for data in cell.iter("data")]
+            cells.setdefault((cell.attrib["data-model"], cell.attrib["data-measure"]), []).append(figures)
+            assert all(data.text == f"{float(data.attrib['value']):.4f}" for data in cell.iter("data"))
+    expected = {}
+    for model, estimates in report.models.items():
+        for measure, found in estimates.items():
+            numbers = (found.value, found.low, found.high)
+            expected[model, measure] = [number for number in numbers if number is not None]
+    assert {key: figures[0] for key, figures in cells.items()} == expected
+    assert all(figures == [figures[0]] * len(figures) for figures in cells.values())
+
+
+@pytest.mark.parametrize(("outcome", "word"), [("better", "better than"), ("worse", "worse than")])
+def test_the_verdict_comes_first_and_has_its_interval(outcome, word):
+    report = made(outcome)
+    said = text(html(report))
+    sentence = f"two_tower is {word} als, the best baseline: ndcg@10 0.0600 against 0.0500 (+20.0%)."
+    assert verdict(report) == sentence
+    assert said.index(sentence) < said.index("How the models rank")
+    assert "Difference +0.0100, 95% interval +0.0060 to +0.0140" in evidence(report)
+    assert evidence(report) in said
+
+
+def test_no_word_that_no_test_allows():
+    report = made("undecided")
+    assert verdict(report).startswith("No difference shown between two_tower and als, the best baseline")
+    for said in (text(html(report)), verdict(report), evidence(report)):
+        assert not re.search(r"\b(better|worse)\b", said)
+
+
+def test_names_are_shown_as_they_are():
+    page = html(made())
+    assert HOSTILE in text(page)
+    assert HOSTILE not in page
+
+
+def test_background_is_on_the_page():
+    said = text(html(made()))
+    for piece in (
+        "rejected: rating out of range 321",
+        "in 4,321",
+        "train 13 min 32 s",
+        "Settings of retriever key value dim 128",
+        "torch 2.13.0",
+        "bm25 leaves out 3 of 1234 users",
+        "test 1,000 40",
+        "search refit",
+        "users tested",
+    ):
+        assert piece in said, piece
+
+
+def test_a_single_cut_off_draws_no_curves():
+    report = made()
+    models = {name: {"ndcg@10": found["ndcg@10"]} for name, found in report.models.items()}
+    said = text(html(report.model_copy(update={"models": models, "learning_curve": [], "counts": {}})))
+    for heading in ("From the first place", "How the model learned", "What became of the data"):
+        assert heading not in said
+
+
+def test_several_towers_have_a_colour_each_and_dashes_for_the_refit():
+    rows = [
+        {"tower": tower, "phase": phase, "epoch": epoch, "loss": 7.0 - epoch - place}
+        for place, tower in enumerate(("text+ids", "ids", "text"))
+        for phase in ("search", "refit")
+        for epoch in (1, 2)
+    ]
+    (plot,) = learning(made().model_copy(update={"learning_curve": rows}))
+    assert plot.key == [("ours", "text+ids"), ("rival", "ids"), ("other", "text")]
+    for tower in ("text+ids", "ids", "text"):
+        for phase in ("search", "refit"):
+            assert f"<title>{tower} {phase}</title>" in plot.svg
+    assert plot.svg.count("dashed") == 3 + 1
+    assert "dashed: refit" in plot.svg
