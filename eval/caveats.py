@@ -6,6 +6,7 @@ import numpy as np
 
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.judged import Truth
+from aisle.eval.leaks import Leaks
 from aisle.eval.measuring import Measured
 from aisle.eval.metrics.measure import NEEDS, is_known
 from aisle.eval.settings import EvaluateSettings
@@ -20,12 +21,16 @@ def caveats(
     settings: EvaluateSettings,
     catalogue: Catalogue | None,
     tests: int,
+    leaks: Leaks | None = None,
 ) -> Iterator[str]:
     """Sentences, each about something that was left out, merged, ignored or cannot be decided.
 
     Args:
         tests: number of comparisons.
+        leaks: what the leak checks found.
     """
+    for finding in leaks.findings if leaks else ():
+        yield f"{finding.severity.capitalize()} ({finding.check}): {finding.what}"
     without = int(np.count_nonzero(truth.relevant == 0))
     if without:
         yield f"{without} users have no relevant item in the truth and score 0 for every model."

@@ -14,6 +14,7 @@ from aisle.eval.catalogue import Catalogue
 from aisle.eval.caveats import caveats
 from aisle.eval.comparing import compare
 from aisle.eval.files import read_parquet, read_run, read_truth
+from aisle.eval.leaks import Material, Strategy, check_leaks
 from aisle.eval.measuring import measure
 from aisle.eval.protocol import describe
 from aisle.eval.report.schema import Method, Report, Slice
@@ -29,6 +30,7 @@ def evaluate(
     protocol: Mapping[str, JsonValue] | None = None,
     catalogue: Catalogue | None = None,
     past: pl.DataFrame | None = None,
+    material: Material | None = None,
     settings: EvaluateSettings | None = None,
     seed: int = 0,
     ours: Collection[str] = (),
@@ -44,6 +46,7 @@ def evaluate(
         past: what was known before: user_id, item_id (null in events without item) and optionally
             timestamp. With it, new users and items are reported apart (:mod:`aisle.eval.slices`), and the
             popularity of the items is counted where the catalogue does not tell it.
+        material: the data around the truth, for leak checks (:mod:`aisle.eval.leaks`); none are made without.
         seed: of the resampling; the same inputs and seed give the same report.
         ours: the model that the verdict holds against the best baseline, then others that are no baselines.
 
@@ -63,9 +66,12 @@ def evaluate(
         catalogue = catalogue.counted(past)
     parts = slices(wanted, Known.of(past)) if past is not None and settings.tested else {}
     measured = {
-        name: measure(runs[name], wanted, name, catalogue, parts, settings, seed)
+        name: measure(runs[name], wanted, name, catalogue, parts, settings, seed, material)
         for name in track(runs, "evaluating", len(runs))
     }
+    leaks = None
+    if material is not None:
+        leaks = check_leaks(material, [found for model in measured.values() for found in model.findings])
     comparisons = list(compare(measured, settings, seed, ours))
     return Report(
         protocol=describe(protocol or {}, wanted, settings.k, catalogue.size if catalogue else None),
@@ -73,6 +79,7 @@ def evaluate(
         primary=settings.primary,
         ours=list(ours),
         comparisons=comparisons,
+        leaks=leaks,
         slices={
             name: Slice(
                 users=len(part),
@@ -88,7 +95,7 @@ def evaluate(
             permutations=settings.permutations,
             seed=seed,
         ),
-        warnings=list(caveats(wanted, measured, settings, catalogue, len(comparisons))),
+        warnings=list(caveats(wanted, measured, settings, catalogue, len(comparisons), leaks)),
         versions={
             "python": platform.python_version(),
             **{package: version(package) for package in ("aisle", "numpy", "polars")},
@@ -101,6 +108,8 @@ def evaluate_files(
     truth: Path,
     *,
     catalogue: Path | None = None,
+    train: Path | None = None,
+    split: Strategy | None = None,
     protocol: Mapping[str, JsonValue] | None = None,
     settings: EvaluateSettings | None = None,
     seed: int = 0,
@@ -112,15 +121,26 @@ def evaluate_files(
         runs: Parquet or TREC text (:mod:`aisle.eval.files`), by the name of the model.
         truth: Parquet or TREC qrels.
         catalogue: Parquet with a column item_id (:mod:`aisle.eval.catalogue`).
+        train: what the models learned from, Parquet or TREC qrels; leaks are looked for between it and the
+            truth (:mod:`aisle.eval.leaks`), and new users and items are reported apart.
+        split: how the truth was split off from `train`, for these checks and the protocol.
 
     Raises:
         InputError: a file cannot be used.
     """
+    wanted = read_truth(truth)
+    items = None if catalogue is None else Catalogue.of(read_parquet(catalogue))
+    past = None if train is None else read_truth(train)
+    material = None
+    if past is not None:
+        material = Material.of_files(past, wanted, strategy=split, items=items.items if items else None)
     return evaluate(
-        read_truth(truth),
+        wanted,
         {name: read_run(path) for name, path in runs.items()},
-        protocol=protocol,
-        catalogue=None if catalogue is None else Catalogue.of(read_parquet(catalogue)),
+        protocol={**({} if split is None else {"split": split}), **(protocol or {})},
+        catalogue=items,
+        past=past,
+        material=material,
         settings=settings,
         seed=seed,
         ours=ours,

@@ -8,6 +8,7 @@ import polars as pl
 
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.judged import Judged, Truth, judge
+from aisle.eval.leaks import Finding, Material, check_lists
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, is_known, parse
 from aisle.eval.report.schema import Estimate, RunCounts
 from aisle.eval.runs import check_run
@@ -24,6 +25,7 @@ class Measured:
         scores: of the tested measures, float64 (n_users, n_tested).
         means: bootstrap means of the same, float64 (resamples, n_tested).
         slices: the tested measures in each part of the truth that is reported apart.
+        findings: what leak checks say of the lists.
     """
 
     estimates: dict[str, Estimate]
@@ -31,6 +33,7 @@ class Measured:
     scores: Floats
     means: Floats
     slices: dict[str, dict[str, Estimate]]
+    findings: Sequence[Finding] = ()
 
 
 def measure(
@@ -41,6 +44,7 @@ def measure(
     parts: Mapping[str, Truth],
     settings: EvaluateSettings,
     seed: int,
+    material: Material | None = None,
 ) -> Measured:
     """Everything that a report says of one run (:mod:`aisle.eval.runs`).
 
@@ -49,6 +53,7 @@ def measure(
     Args:
         name: of the model, for what is wrong with its run.
         parts: of the truth, by name, to be reported apart.
+        material: data that the lists are checked for leaks with; None: they are not.
 
     Raises:
         InputError: the run cannot be used.
@@ -72,6 +77,7 @@ def measure(
         scores=scores[:, tested],
         means=means[:, tested],
         slices={name: _measure_part(run, part, settings, seed) for name, part in parts.items()},
+        findings=[] if material is None else [*check_lists(name, judged, material)],
     )
 
 

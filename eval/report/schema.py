@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from aisle.data.errors import InputError
+from aisle.eval.leaks.finding import Leaks
 from aisle.eval.report.context import Context
 
 Outcome = Literal["better", "worse", "undecided"]
@@ -122,6 +123,7 @@ class Report(Context):
     popularity: Popularity | None = Field(
         None, description="how popular is what is shown; null where popularity or catalogue were not given"
     )
+    leaks: Leaks | None = Field(None, description="what leak checks found; null where none was made")
     runs: dict[str, RunCounts] = Field(description="what each model's run held")
     method: Method = Field(description="how intervals and tests were made")
     warnings: list[str] = Field(description="what a reader has to know before trusting the values")

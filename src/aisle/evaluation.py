@@ -15,6 +15,7 @@ from aisle.durable import write_whole
 from aisle.eval.baselines import run_baselines
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
+from aisle.eval.leaks import Material
 from aisle.eval.report import Context, Report, write_report
 from aisle.manifest import Manifest
 from aisle.memory import peak
@@ -44,11 +45,12 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         ranked = folders.inputs["rank"] / "ranked.parquet"
         runs.make(RANKED, lambda: pl.read_parquet(ranked))
         sources = [OURS, *sources]
+    text = TextSettings.model_validate(used["data"]["text"])
     _run_baselines(
         runs,
         prepared,
         settings,
-        TextSettings.model_validate(used["data"]["text"]),
+        text,
         _k(used),
         folders.inputs["train"] / "model",
     )
@@ -58,6 +60,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         protocol=_protocol(prepared, stages["prepare"], used),
         catalogue=Catalogue.of(prepared.items.select("item_id")),
         past=prepared.past(PART).select("user_id", "item_id").collect(),
+        material=_material(prepared, text),
         settings=settings.evaluate,
         seed=settings.seed,
         ours=[RANKED, *sources] if "rank" in folders.inputs else [OURS, *sources],
@@ -170,6 +173,20 @@ def _texts(prepared: Prepared, settings: TextSettings, part: Part) -> list[str]:
     from aisle.retriever.texts import item_texts
 
     return item_texts(prepared, settings, *BEFORE[part])
+
+
+def _material(prepared: Prepared, text: TextSettings) -> Material:
+    """The shop as the leak checks look at it, with the texts that the towers read."""
+    split: Any = prepared.counts["split"]
+    return Material(
+        {part: prepared.events(part) for part in ("train", "validation", "test")},
+        split["strategy"],
+        prepared.target_kinds,
+        items=prepared.items,
+        texts=lambda: pl.DataFrame(
+            {"item_id": prepared.item_ids.values, "text": _texts(prepared, text, PART)}
+        ),
+    )
 
 
 def _manifests(folders: Folders) -> Iterator[tuple[str, Manifest]]:

@@ -1,7 +1,8 @@
 """Verbs that measure: candidates against baselines, anybody's runs, and one report against another."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,15 @@ from aisle.cli.verb import Answer
 if TYPE_CHECKING:
     from aisle.eval.report import Report
     from aisle.settings import Settings
+
+
+class Split(StrEnum):
+    """How a truth was split off (:data:`aisle.eval.leaks.Strategy`)."""
+
+    leave_one_out = "leave_one_out"
+    time = "time"
+    ratio = "ratio"
+    users = "users"
 
 
 def evaluate(
@@ -31,6 +41,15 @@ def evaluate(
         Path | None,
         typer.Option("--items", help="Parquet with the item_id of the whole catalogue, for coverage."),
     ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            "--train", help="What the models learned from: leaks are looked for between it and --truth."
+        ),
+    ] = None,
+    split: Annotated[
+        Split | None, typer.Option("--split", help="How --truth was split off from --train.")
+    ] = None,
     config: Config = None,
     set_: Set = None,
     seed: Seed = None,
@@ -39,11 +58,13 @@ def evaluate(
     """Hold candidates against baselines, or any runs (--run) against a truth."""
     settings = settings_of(config, set_, seed=seed)
     if run:
-        return _evaluate_files(run, truth, items, out, settings)
+        files = {"catalogue": items, "train": train, "split": split and split.value}
+        return _evaluate_files(run, truth, files, out, settings)
     from aisle.data.errors import InputError
 
-    if out is None or truth is not None or items is not None:
-        given = "--truth" if truth is not None else "--items" if items is not None else None
+    beside = {"--truth": truth, "--items": items, "--train": train, "--split": split}
+    given = next((name for name, value in beside.items() if value is not None), None)
+    if out is None or given:
         found = f"{given} without --run" if given else "neither"
         raise InputError("--out alone, or --run and --truth", found, "see `aisle evaluate --help`")
     from aisle import pipeline
@@ -96,8 +117,9 @@ def _named(runs: list[str]) -> dict[str, Path]:
 
 
 def _evaluate_files(
-    runs: list[str], truth: Path | None, items: Path | None, out: Path | None, settings: "Settings"
+    runs: list[str], truth: Path | None, files: dict[str, Any], out: Path | None, settings: "Settings"
 ) -> Answer:
+    """Evaluate the files of runs; `files` are the other ones, as :func:`evaluate_files` takes them."""
     from aisle.data.errors import InputError
     from aisle.eval.evaluate import evaluate_files
     from aisle.eval.report import tables, write_report
@@ -105,7 +127,7 @@ def _evaluate_files(
     if truth is None:
         raise InputError("--truth FILE with --run", "--run alone", "name the file with what the users wanted")
     named = _named(runs)
-    report = evaluate_files(named, truth, catalogue=items, settings=settings.evaluate, seed=settings.seed)
+    report = evaluate_files(named, truth, settings=settings.evaluate, seed=settings.seed, **files)
     if out is None:
         return Answer(report.model_dump(mode="json"), [*tables(report)])
     write_report(report, out)
