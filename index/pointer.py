@@ -3,6 +3,7 @@
 import getpass
 import hashlib
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,7 +15,7 @@ NAME = "live.json"
 FORMAT = 1
 
 REMEMBERED = 200
-"""Publications that the pointer lists."""
+"""Publications that the pointer lists. Of more, updates of a version that was updated again go first."""
 
 
 class Publication(BaseModel):
@@ -91,8 +92,19 @@ class Pointer(BaseModel):
 
     def then(self, publication: Publication) -> "Pointer":
         """The pointer after one more publication."""
-        publications = (*self.publications, publication)[-REMEMBERED:]
-        return Pointer(publications=publications)
+        publications = [*self.publications, publication]
+        while len(publications) > REMEMBERED:
+            del publications[_least(publications)]
+        return Pointer(publications=tuple(publications))
+
+
+def _least(publications: Sequence[Publication]) -> int:
+    """Place of what matters least: the oldest update with a later one of its version, else the oldest."""
+    last = {one.version: place for place, one in enumerate(publications)}
+    again = (
+        place for place, one in enumerate(publications) if one.how == "update" and place != last[one.version]
+    )
+    return next(again, 0)
 
 
 def _damaged(where: str, said: str) -> IndexFault:

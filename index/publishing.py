@@ -71,10 +71,10 @@ def rollback(versions: Versions, name: str | None = None) -> Publication:
 
     Args:
         versions: of the index.
-        name: the version; None: the newest that was published once and is older than the live one.
+        name: a version that was published once; None: the newest of them that is older than the live one.
 
     Raises:
-        IndexFault: there is none, or it is damaged.
+        IndexFault: there is none, it was never published, or it is damaged.
     """
     before = versions.pointer()
     if before is None:
@@ -86,6 +86,9 @@ def rollback(versions: Versions, name: str | None = None) -> Publication:
         found = f"{before.version} is the oldest of those that were published and are still there"
         raise IndexFault("an earlier version", found, "keep more versions (rebuild.keep)")
     chosen = versions.known(name or earlier[-1])
+    if chosen not in served:
+        fix = f"let the gate look at it: `aisle index publish {chosen}`"
+        raise IndexFault("a version that was live once", f"{chosen} never was", fix)
     delta = before.delta_of(chosen)
     for part in filter(None, (chosen, delta)):
         _, damage = versions.look(part, "all")
@@ -121,13 +124,13 @@ def collect(versions: Versions, keep: int) -> list[str]:
     """
     found = versions.pointer()
     names = versions.names()
-    for name in set(versions.storage.folders()) - set(names):
+    live = None if found is None else found.version
+    for name in set(versions.storage.folders()) - {*names, live}:
         versions.storage.drop(name)
     used = {found.delta_of(name) for name in names} if found is not None else set()
     for name in set(versions.storage.deltas()) - used:
         versions.storage.drop(name)
     served = {one.version for one in found.publications} if found is not None else set()
-    live = None if found is None else found.version
     once = [name for name in names if name in served and name != live]
     never = [name for name in names if name not in served]
     waiting = [name for name in never[-1:] if live is None or name > live]

@@ -20,6 +20,7 @@ from aisle.index.kinds import build
 from aisle.index.pointer import Publication
 from aisle.index.publishing import collect, publish
 from aisle.index.rebuild_settings import RebuildSettings
+from aisle.index.searched import check_vectors
 from aisle.index.settings import IndexSettings
 from aisle.index.versions import Versions
 
@@ -124,12 +125,7 @@ def rebuild(
         IndexFault: no items, ids that are not all different, vectors that cannot be used, another process at
             work, or a place that cannot be written.
     """
-    if not len(source.ids) or len(source.ids) != len(source.texts):
-        found = f"{len(source.ids)} ids, {len(source.texts)} texts"
-        raise IndexFault("items with a text each", found, "check the catalogue")
-    if source.ids.n_unique() != len(source.ids) or source.ids.null_count():
-        twice = source.ids.filter(source.ids.is_duplicated() | source.ids.is_null())[0]
-        raise IndexFault("ids that are all different", f"{twice!r} more than once", "check the catalogue")
+    check_source(source)
     clock = Clock(listener)
     clock.begin("lock")
     with versions.writing():
@@ -175,6 +171,20 @@ def rebuild(
     return Rebuilt(name, "published", encoded, len(source.ids), publication, clock.seconds)
 
 
+def check_source(source: Source) -> None:
+    """Whether there are items with a text each, and ids that are all different.
+
+    Raises:
+        IndexFault: not so.
+    """
+    if not len(source.ids) or len(source.ids) != len(source.texts):
+        found = f"{len(source.ids)} ids, {len(source.texts)} texts"
+        raise IndexFault("items with a text each", found, "check the catalogue")
+    if source.ids.n_unique() != len(source.ids) or source.ids.null_count():
+        twice = source.ids.filter(source.ids.is_duplicated() | source.ids.is_null())[0]
+        raise IndexFault("ids that are all different", f"{twice!r} more than once", "check the catalogue")
+
+
 def embedded(
     cache: VectorCache,
     keys: Sequence[bytes],
@@ -187,7 +197,8 @@ def embedded(
         float32 (texts, dim), and how many texts were encoded.
 
     Raises:
-        IndexFault: the encoder gives another number of vectors, or vectors of another dimension.
+        IndexFault: the encoder gives another number of vectors, vectors of another dimension, or NaN or
+            infinity among them.
     """
     vectors, known = cache.get(keys)
     missing: dict[bytes, str] = {}
@@ -201,6 +212,7 @@ def embedded(
         if made.ndim != 2 or len(made) != len(some) or made.shape[1] != (cache.dim or made.shape[1]):
             wanted = f"({len(some)}, {cache.dim or 'dim'})"
             raise IndexFault(f"vectors of shape {wanted}", f"shape {made.shape}", "check the encoder")
+        check_vectors(made)  # what is kept once is never made again
         cache.put(some, made)
     return (cache.get(keys)[0] if todo else vectors), len(todo)
 

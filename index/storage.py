@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Storage(ABC):
 
     def deltas(self) -> list[str]:
         """Names of those that may be changes to a version, unfinished ones included, sorted."""
-        return [name for name in self.all_folders() if name.startswith(DELTA)]
+        return [name for name in self.all_folders() if is_delta(name)]
 
     @abstractmethod
     def add(self, folder: Path, name: str) -> None:
@@ -205,9 +206,22 @@ class RemoteStorage(Storage):
         remove(self.place_of(name))
 
 
+VERSION = r"\d{8}T\d{12}Z-[0-9a-z]{1,8}"
+"""Name of a version: the moment it was made, and the beginning of its data's fingerprint."""
+
+
 def is_version(name: str) -> bool:
-    """Whether a folder of this name may be a version: they begin with their year."""
-    return name[:8].isdigit() and "T" in name
+    """Whether a folder of this name may be a version; nothing else is ever removed.
+
+    >>> is_version("20260301T023000000000Z-1f6c0a3b"), is_version("20260301T-mine")
+    (True, False)
+    """
+    return re.fullmatch(VERSION, name) is not None
+
+
+def is_delta(name: str) -> bool:
+    """Whether a folder of this name may hold changes to a version."""
+    return re.fullmatch(rf"{DELTA}{VERSION}-\d{{6,}}", name) is not None
 
 
 def storage_of(place: str | Path, work: Path | None = None) -> Storage:

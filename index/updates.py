@@ -24,7 +24,7 @@ from aisle.index.errors import IndexFault
 from aisle.index.kinds import build
 from aisle.index.pointer import Publication
 from aisle.index.publishing import collect, point_to_delta, publish
-from aisle.index.rebuild import Source, embedded
+from aisle.index.rebuild import Source, check_source, embedded
 from aisle.index.rebuild_settings import RebuildSettings
 from aisle.index.settings import IndexSettings
 from aisle.index.store import save
@@ -62,19 +62,20 @@ def update(versions: Versions, source: Source | None, deleted: Sequence[str], jo
         job: block of texts, and versions to keep.
 
     Raises:
-        IndexFault: nothing is published, an id to delete is not there, `source` is of another model, vectors
-            that cannot be used, another process at work, or a place that cannot be written.
+        IndexFault: nothing to do, nothing is published, an id to delete is not there, an id to add twice,
+            `source` is of another model or encoder, vectors that cannot be used, another process at work,
+            or a place that cannot be written.
     """
+    if source is not None:
+        check_source(source)
+    elif not deleted:
+        raise IndexFault("items to add, to replace or to delete", "none", "give --catalogue or --delete")
     with versions.writing():
         opened = versions.open()
         try:
             stored = opened.stored
-            if source is not None and source.model != stored.description.model:
-                raise IndexFault(
-                    f"items as model {stored.description.model[:12]} sees them",
-                    f"model {source.model[:12]}",
-                    "rebuild the index with the new model",
-                )
+            if source is not None:
+                _check_makers(source, stored.description)
             index = _updatable(stored.index, _settings(stored.description))
             ids = stored.ids.series().to_list()
             rows = {one: row for row, one in enumerate(ids) if index.alive[row]}
@@ -140,6 +141,19 @@ def compact(versions: Versions, job: RebuildSettings, *, force: bool = False, wh
 
 def _updatable(index: Index, settings: IndexSettings) -> Updated:
     return index if isinstance(index, Updated) else Updated(index, settings)
+
+
+def _check_makers(source: Source, description: Description) -> None:
+    for made_by, theirs, ours in (
+        ("model", source.model, description.model),
+        ("encoder", source.encoder, description.encoder),
+    ):
+        if theirs != ours:
+            raise IndexFault(
+                f"items as {made_by} {ours[:12]} sees them",
+                f"{made_by} {theirs[:12]}",
+                f"rebuild the index with the new {made_by}",
+            )
 
 
 def _settings(description: Description) -> IndexSettings:

@@ -130,7 +130,7 @@ class Versions:
         return [name for name in self.storage.folders() if self.storage.read(f"{name}/{NAME}") is not None]
 
     def listing(self, *, check: Check | None = None, only: str | None = None) -> list[Listed]:
-        """All versions, oldest first, or one of them.
+        """All versions, oldest first, or one of them; the live one even where it is not there any more.
 
         Args:
             check: how much of each is compared with its checksums; None: its description alone.
@@ -140,7 +140,10 @@ class Versions:
             IndexFault: the pointer is damaged, or there is no such version.
         """
         found = self.pointer()
-        names = self.names() if only is None else [self.known(only)]
+        if only is None:
+            names = sorted({*self.names(), *([] if found is None else [found.version])})
+        else:
+            names = [self.known(only)]
         listed = []
         for name in names:
             description, damage = self.look(name, check)

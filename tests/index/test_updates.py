@@ -63,7 +63,12 @@ def test_changes_add_up_and_a_deleted_item_may_come_back(versions):
 def test_what_cannot_be_done_changes_nothing(versions):
     other = items(new=10)
     wrong = Source(other.ids, other.texts, angles, other.encoder, "another model")
+    misread = Source(other.ids, other.texts, angles, "another encoder", other.model)
+    twice = Source(pl.Series(["new", "new"]), ["1", "2"], angles, other.encoder, other.model)
     for source, deleted, words in (
+        (None, [], "--catalogue or --delete"),
+        (misread, [], "rebuild the index with the new encoder"),
+        (twice, [], "'new' more than once"),
         (None, ["nobody"], "'nobody'"),
         (None, ["i0000", "i0000"], "twice"),
         (wrong, [], "rebuild the index with the new model"),

@@ -106,6 +106,40 @@ def test_rollback_goes_back_one_version_at_a_time(place):
     assert all("@" in one.by for one in found.publications)
 
 
+def test_no_way_around_the_gate_by_a_rollback(place):
+    versions, (first,) = built(place, circle(20))
+    with pytest.raises(GateFault) as fault:
+        rebuild(versions, circle(10), CPU, JOB)
+    with versions.writing(), pytest.raises(IndexFault, match=f"{fault.value.version} never was"):
+        rollback(versions, fault.value.version)
+    assert versions.pointer().version == first
+
+
+def test_a_live_version_that_is_gone_is_not_passed_over_in_silence(place):
+    versions, (first, second) = built(place, circle(20), circle(20, changed=1))
+    if isinstance(place, Path):
+        (place / second / NAME).unlink()
+    else:
+        versions.storage.files.rm_file(f"{versions.storage.root}/{second}/{NAME}")
+    assert [(one.version, one.live, one.damage) for one in versions.listing(check="all")] == [
+        (first, False, None),
+        (second, True, f"{NAME} is missing"),
+    ]
+    with versions.writing():
+        assert collect(versions, 2) == []
+    assert second in versions.storage.folders()  # its vectors may be all that is left
+
+
+def test_folders_that_somebody_else_made_stay(tmp_path):
+    versions, (name,) = built(tmp_path, circle(20))
+    mine = ("20260301T-mine", "20260301Tbackup", f"delta-{name}-old", "delta-mine")
+    for other in mine:
+        (tmp_path / other).mkdir()
+        (tmp_path / other / "notes").write_text("mine")
+    rebuild(versions, circle(20, changed=1), CPU, JOB)
+    assert all((tmp_path / other / "notes").is_file() for other in mine)
+
+
 def test_another_models_queries_are_refused(place):
     versions, _ = built(place, circle(20))
     with pytest.raises(IndexFault, match="vectors of model other"):
@@ -279,6 +313,8 @@ def test_vectors_that_cannot_be_used(tmp_path):
     with pytest.raises(IndexFault, match="NaN or infinity"):
         rebuild(Versions(tmp_path), spoilt, CPU, JOB)
     assert Versions(tmp_path).names() == []
+    sound = type(source)(source.ids, source.texts, source.encode, "e", "m")
+    assert rebuild(Versions(tmp_path), sound, CPU, JOB).encoded == 3  # nothing of it was kept
 
 
 def test_vectors_of_the_wrong_dimension_or_number(tmp_path):
