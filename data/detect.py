@@ -145,7 +145,7 @@ def _mapped(folder: Path, source: Path, given: Mapping, found: Plans) -> set[Pat
             look = look_at(path, file)
             if isinstance(look, str):
                 raise InputError(f"a file to read with {file.match!r}", f"{name}: {look}", "set `format`")
-            if _meets(file, look):
+            if meets(file, look):
                 found.plans.append(
                     Plan(path, name, look, as_given(file, path, look), f"mapping:{look.format}")
                 )
@@ -231,10 +231,10 @@ def _fits(file: FileMapping, name: str, look: Look) -> bool:
     formats = ("csv", "tsv", "jsonl", "parquet") if file.format is None else (file.format,)
     if file.format == "sequences":
         formats = ("jsonl",)
-    return fnmatch(name.lower(), file.match) and look.format in formats and _meets(file, look)
+    return fnmatch(name.lower(), file.match) and look.format in formats and meets(file, look)
 
 
-def _meets(file: FileMapping, look: Look) -> bool:
+def meets(file: FileMapping, look: Look) -> bool:
     """Whether a file has what a block asks for."""
     return (file.first_line is None or re.search(file.first_line, look.line) is not None) and all(
         _has_any(look, need) for need in file.needs

@@ -1,5 +1,6 @@
 """Parquet files that grow frame by frame."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,15 +16,21 @@ class TableWriter:
     """A Parquet file to which frames of one schema are appended; whole once closed.
 
     Polars finds its own types again (an Enum stays an Enum): they travel as metadata of the fields.
+
+    Args:
+        path: of the file.
+        schema: of the frames.
+        says: names and values that the file's own metadata gets.
     """
 
-    def __init__(self, path: Path, schema: pl.Schema) -> None:
+    def __init__(self, path: Path, schema: pl.Schema, says: Mapping[str, str] | None = None) -> None:
         self.rows = 0
         self._waiting: list[pl.DataFrame] = []
         self._schema = schema
-        self._file = parquet.ParquetWriter(
-            path, pl.DataFrame(schema=schema).to_arrow().schema, compression="zstd"
-        )
+        columns = pl.DataFrame(schema=schema).to_arrow().schema
+        self._file = parquet.ParquetWriter(path, columns, compression="zstd")
+        if says:
+            self._file.add_key_value_metadata(dict(says))
 
     def append(self, frame: pl.DataFrame) -> None:
         """Adds the rows of `frame`."""

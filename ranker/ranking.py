@@ -43,6 +43,24 @@ def ordered(lists: Lists, scores: Floats, users: Ids, items: Ids, k: int | None 
     return pl.DataFrame(columns, schema=RUN, strict=False)
 
 
+def scored(
+    model: RankerModel, shop: Prepared, histories: Histories, candidates: pl.DataFrame
+) -> tuple[Lists, Floats]:
+    """A table of candidates as lists, and the score of each pair.
+
+    Args:
+        model: of the ranker.
+        shop: whose users these are.
+        histories: :func:`histories_of` the shop.
+        candidates: user_id, item_id, score, and a column for each source of the retriever.
+
+    Raises:
+        InputError: a candidate is of an unknown user or item, or twice in a list.
+    """
+    lists = Lists.of(candidates, shop.user_ids, shop.item_ids)
+    return lists, model.scores(model.features(lists, histories), lists, shop)
+
+
 def rank_candidates(prepared: Prepared, model: RankerModel, candidates: Path, out: Path) -> None:
     """Put the candidates of a shop's users in order: `out`, a run in Parquet.
 
@@ -57,12 +75,11 @@ def rank_candidates(prepared: Prepared, model: RankerModel, candidates: Path, ou
     Raises:
         InputError: a candidate is of an unknown user or item, or twice in a list.
     """
-    histories = prepared.histories(*PAST).merge_repeats(prepared.target_kinds)
+    histories = histories_of(prepared)
     alarm_scores, alarm_owner, lists_seen = [], [], 0
     with TableWriter(out, RUN) as table:
         for some in _blocks(candidates):
-            lists = Lists.of(some, prepared.user_ids, prepared.item_ids)
-            scores = model.scores(model.features(lists, histories), lists, prepared)
+            lists, scores = scored(model, prepared, histories, some)
             table.append(ordered(lists, scores, prepared.user_ids, prepared.item_ids))
             alarm_scores.append(scores)
             alarm_owner.append(lists.owner + lists_seen)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from aisle.data.errors import InputError
@@ -63,9 +64,14 @@ class Retriever:
         settings: where to search each source alone.
         work: folder that keeps vectors of histories as text, if any does.
 
+    Attributes:
+        allowed: bool (items), the only items that are found; None: all of them.
+
     Raises:
         InputError: the model was trained on another catalogue.
     """
+
+    allowed: Bool[NDArray[np.bool_], " items"] | None = None
 
     def __init__(
         self,
@@ -116,8 +122,13 @@ class Retriever:
     def asking(self, prepared: Prepared) -> "Retriever":
         """The same retriever, asked about the users of another shop with this catalogue."""
         other = copy(self)
-        users = users_of(prepared, self.model.reads, self.model.settings, None, None)
-        other.prepared, other.sources = prepared, replace(self.sources, users=users)
+        other.prepared, other.sources = prepared, replace(self.sources, users=self.sources.users.of(prepared))
+        return other
+
+    def allowing(self, allowed: Bool[NDArray[np.bool_], " items"]) -> "Retriever":
+        """The same retriever, which finds these items alone, and `k` of them whenever `k` are left."""
+        other = copy(self)
+        other.allowed = allowed
         return other
 
     def blocks(self, past: tuple[Part, ...], k: int, *, alone: bool) -> Iterator[dict[str, pl.DataFrame]]:
@@ -137,8 +148,11 @@ class Retriever:
                 progress.advance(len(rows))
 
     def _fused(self, user_rows: Rows, asked: Asked, k: int) -> pl.DataFrame:
-        near = nearest(self.index, self.sources.queries(asked), k, asked.seen)
+        near = nearest(self.index, self.sources.queries(asked), k, asked.seen, self.allowed)
         together = (asked.co_occurring.owner, asked.co_occurring.items)
+        if self.allowed is not None:
+            kept = self.allowed[together[1]]
+            together = (together[0][kept], together[1][kept])
         pool = Pool.union([near, together], len(asked), len(self.prepared.item_ids))
         return self._scored(user_rows, asked, pool, k)
 

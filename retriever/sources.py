@@ -172,9 +172,19 @@ def side_by_side(
     return np.concatenate([*parts, prior[:, None]], axis=1, dtype=np.float32)
 
 
-def nearest(index: Index, queries: Vectors, k: int, seen: Sequence[Rows]) -> tuple[Rows, Rows]:
-    """The `k` best unseen items of each query as pairs: place of the query, item row."""
-    _, rows = index.search(queries, k, seen)
+def nearest(
+    index: Index, queries: Vectors, k: int, seen: Sequence[Rows], allowed: NDArray[np.bool_] | None = None
+) -> tuple[Rows, Rows]:
+    """The `k` best unseen items of each query as pairs: place of the query, item row.
+
+    Args:
+        index: of the items.
+        queries: float32 (users, dim).
+        k: items of each.
+        seen: item rows that each must not get.
+        allowed: bool (items,), the only ones that anybody may get; None: all of them.
+    """
+    _, rows = index.search(queries, k, seen, allowed)
     user, place = np.nonzero(rows != NONE)
     return user.astype(np.int64), rows[user, place]
 

@@ -58,6 +58,10 @@ class Users(ABC):
         return self.prepared.histories(*parts, kinds=self.prepared.seen_kinds)
 
     @abstractmethod
+    def of(self, prepared: Prepared) -> "Users":
+        """The users of another shop with this catalogue, read in the same way by the same language model."""
+
+    @abstractmethod
     def examples(self, *parts: Part) -> SequenceDataset | TextDataset:
         """Training examples from the events of `parts`."""
 
@@ -77,10 +81,15 @@ class SequenceUsers(Users):
 
     def __init__(self, prepared: Prepared, settings: RetrieverSettings) -> None:
         super().__init__(prepared)
+        self.settings = settings
         self.longest = settings.max_history
         self.at_once = max(1, min(AT_ONCE, MOST_PLACES // (self.longest + 1)))
         self.told_of = settings.inputs
         self.told = cache(self._told)
+
+    def of(self, prepared: Prepared) -> "SequenceUsers":
+        """The users of another shop."""
+        return SequenceUsers(prepared, self.settings)
 
     def _told(self, *parts: Part) -> dict[str, NDArray[np.int8]]:
         """Codes of the events of `parts`; prediction is at the moment of the last of them in the shop."""
@@ -124,6 +133,19 @@ class TextUsers(Users):
         self.folder = folder
         self.ordered = cache(self._ordered)
         self.past_vectors = cache(self._past_vectors)
+        self.items = cache(self._items)
+
+    def of(self, prepared: Prepared) -> "TextUsers":
+        """The users of another shop; the texts of the items, which it shares, are not made again."""
+        other = TextUsers(prepared, self.text, self.settings, self.encoder, None)
+        other.items = self.items
+        return other
+
+    def _items(self, *past: Part) -> dict[str, str]:
+        """Text of each item."""
+        return dict(
+            zip(self.prepared.item_ids.values, item_texts(self.prepared, self.text, *past), strict=True)
+        )
 
     def examples(self, *parts: Part) -> TextDataset:
         """The last `text_examples` target events of each user, each with the history before it."""
@@ -161,10 +183,7 @@ class TextUsers(Users):
     def _vectors(
         self, events: pl.DataFrame, spans: Iterable[tuple[int, int]], *past: Part
     ) -> Float[Tensor, "n text_dim"]:
-        items = dict(
-            zip(self.prepared.item_ids.values, item_texts(self.prepared, self.text, *past), strict=True)
-        )
-        texts = history_texts(events, spans, items, self.text, self.encoder.count_tokens)
+        texts = history_texts(events, spans, self.items(*past), self.text, self.encoder.count_tokens)
         longest = self.text.history_tokens + self.encoder.special_tokens
         return kept_vectors(self.folder, self.encoder, texts, "encoding histories", longest)
 
@@ -177,6 +196,10 @@ class CombinedUsers(Users):
         self.at_once = sequence.at_once
         self.sequence = sequence
         self.text = text
+
+    def of(self, prepared: Prepared) -> "CombinedUsers":
+        """The users of another shop."""
+        return CombinedUsers(self.sequence.of(prepared), self.text.of(prepared))
 
     def examples(self, *parts: Part) -> CombinedDataset:
         """All users with something to predict; `text_examples` targets of each have a text."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 import pyarrow
@@ -24,7 +24,7 @@ def parquet_columns(path: Path) -> list[str]:
     Raises:
         InputError: it is no Parquet file, or a damaged one.
     """
-    with _whole(path) as file:
+    with whole(path, path.name) as file:
         return list(file.schema_arrow.names)
 
 
@@ -38,20 +38,25 @@ def stage_parquet(path: Path, mapping: FileMapping, folder: Path, tally: Tally) 
         InputError: the file is damaged, or what :meth:`Tally.check` raises.
     """
     stage = Stage(folder, mapping, tally)
-    used = {source for name in mapping.columns for source in mapping.sources(name)}
     row = 1
-    with _whole(path) as file, meter(f"reading {path.name}", file.metadata.num_rows) as counter:
-        names = [name for name in file.schema_arrow.names if used & {name, *_below(name, used)}]
+    with whole(path, path.name) as file, meter(f"reading {path.name}", file.metadata.num_rows) as counter:
+        names = used_columns(file.schema_arrow.names, mapping)
         for batch in file.iter_batches(BATCH_ROWS, columns=names):
             batch.validate(full=True)
-            frame = _frame(batch).with_row_index("row", offset=row)
-            stage.write(_staged(frame.lazy(), mapping))
+            frame = frame_of(batch).with_row_index("row", offset=row)
+            stage.write(staged(frame.lazy(), mapping))
             row += frame.height
             counter.advance(frame.height)
     return stage.finish()
 
 
-def _staged(rows: pl.LazyFrame, mapping: FileMapping) -> pl.LazyFrame:
+def used_columns(names: Sequence[str], mapping: FileMapping) -> list[str]:
+    """The columns of a file that a mapping reads, whole or in part."""
+    used = {source for name in mapping.columns for source in mapping.sources(name)}
+    return [name for name in names if used & {name, *_below(name, used)}]
+
+
+def staged(rows: pl.LazyFrame, mapping: FileMapping) -> pl.LazyFrame:
     """The columns that a mapping names, in their staged form, with `row` and `problem`."""
     schema = rows.collect_schema()
     return rows.select(
@@ -61,7 +66,7 @@ def _staged(rows: pl.LazyFrame, mapping: FileMapping) -> pl.LazyFrame:
     )
 
 
-def _frame(batch: pyarrow.RecordBatch) -> pl.DataFrame:
+def frame_of(batch: pyarrow.RecordBatch) -> pl.DataFrame:
     """A batch as polars has it; the file's metadata, which may be anything, left behind."""
     try:
         return pl.DataFrame(pl.from_arrow(batch.replace_schema_metadata(None)))
@@ -70,16 +75,14 @@ def _frame(batch: pyarrow.RecordBatch) -> pl.DataFrame:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
+def whole(source: Path | BinaryIO, name: str) -> Iterator[pyarrow.parquet.ParquetFile]:
     """A Parquet file, opened; what is found damaged while it is read becomes an InputError."""
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(source) as file:
             yield file
     except (pyarrow.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            "a whole Parquet file", f"{path.name}: {said}", "write or fetch the file again"
-        ) from None
+        raise InputError("a whole Parquet file", f"{name}: {said}", "write or fetch the file again") from None
 
 
 def _below(name: str, paths: Iterable[str]) -> list[str]:

@@ -33,6 +33,9 @@ class CandidatesSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     k: int = Field(default=100, ge=1, description="candidates of every user")
+    part_events: int = Field(
+        default=500_000, ge=1, description="events whose users make a part of a nightly job (`--users`)"
+    )
 
 
 class EvaluationSettings(EvaluateSettings):

@@ -207,7 +207,7 @@ def candidates_stage(settings: Settings) -> Stage:
         reads=("prepare", "train", "index"),
         settings={
             "index": _plain(settings.index),
-            "candidates": _plain(settings.candidates),
+            "candidates": {"k": settings.candidates.k},
         },
         components=("data", "retriever", "index"),
     )

@@ -3,12 +3,15 @@
 import hashlib
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from worlds import asking_shop, best_item_rate
 
 from aisle.data.history import Histories
+from aisle.data.prepared import BEFORE
 from aisle.data.settings import HistoryTemplates, TextSettings
+from aisle.data.visitors import Visitors
 from aisle.retriever.batches import SequenceDataset
 from aisle.retriever.combined import CombinedDataset, CombinedTower, user_tower
 from aisle.retriever.encoder import Encoder
@@ -98,3 +101,17 @@ def test_without_a_text_the_state_speaks_alone():
     both, state = tower.training_vectors(examples, items), tower.sequence.training_vectors(examples, items)
     torch.testing.assert_close(both[:2], state[:2])
     assert not torch.allclose(both[2], state[2])
+
+
+def test_users_of_another_shop_are_read_alike(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(Encoder, "encode", words)
+    settings = SETTINGS.model_copy(update={"user_tower": "both"})
+    users = users_of(shop, SEARCHES, settings, None, tmp_path)
+    named = tuple(shop.user_ids.values[[7, 3]])
+    given = shop.past("test").filter(pl.col("user_id").is_in(named)).collect()
+    visitors = users.of(Visitors(shop.folder, given, shop, None, named))
+    theirs = visitors.inputs(np.array([0, 1]), *BEFORE["test"])
+    mine = users.inputs(np.array([7, 3]), *BEFORE["test"])
+    assert torch.equal(theirs.text.vectors, mine.text.vectors)
+    assert torch.equal(theirs.sequence.items, mine.sequence.items)
+    assert visitors.text.encoder is users.text.encoder

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from aisle.cli import about, hub, index_tuning, indexing, measuring, ranking, sentiment, shops, stages, tuning
+from aisle.cli import (
+    about,
+    candidates,
+    hub,
+    index_tuning,
+    indexing,
+    measuring,
+    ranking,
+    sentiment,
+    shops,
+    stages,
+    tuning,
+)
 from aisle.cli.verb import verb
 
 app = typer.Typer(
@@ -39,7 +51,7 @@ for command in (
     stages.pretrain,
     stages.finetune,
     stages.train,
-    stages.candidates,
+    candidates.candidates,
     ranking.ranker,
     ranking.rank,
     tuning.tune,

@@ -55,6 +55,7 @@ def settings_of(
         "mapping": "data.mapping",
         "encoder": "retriever.encoder.model",
         "keep": "rebuild.keep",
+        "k": "candidates.k",
     }
     given = {keys[name]: value for name, value in own.items() if value is not None}
     named = [

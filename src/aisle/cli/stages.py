@@ -143,10 +143,3 @@ def train(
 
     settings = settings_of(config, set_, no_text=no_text, fast=fast, seed=seed, encoder=encoder)
     return stage_answer(out, pipeline.train(out, settings, redo=redo))
-
-
-def candidates(out: Out, config: Config = None, set_: Set = None, redo: Redo = False) -> Answer:
-    """Retrieve the best unseen items of every user."""
-    from aisle import pipeline
-
-    return stage_answer(out, pipeline.candidates(out, settings_of(config, set_), redo=redo))

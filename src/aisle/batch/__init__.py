@@ -1,0 +1,1 @@
+"""Candidates for all users as a nightly job: events in, partitioned Parquet out."""
