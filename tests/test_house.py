@@ -185,7 +185,7 @@ def test_the_wheel_holds_all_components_and_their_files(tmp_path: Path) -> None:
     }
     face = ROOT / "src" / "aisle"
     wanted |= {
-        f"aisle/{path.relative_to(face).as_posix()}" for path in (*face.glob("*.py"), *face.glob("cli/*.py"))
+        f"aisle/{path.relative_to(face).as_posix()}" for path in (*face.glob("*.py"), *face.glob("*/*.py"))
     }
     wanted |= {"aisle/py.typed"}
     assert wanted - held == set()
