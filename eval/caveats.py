@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from aisle.eval.catalogue import Catalogue
-from aisle.eval.judged import Truth
 from aisle.eval.leaks import Leaks
 from aisle.eval.measuring import Measured
 from aisle.eval.metrics.measure import NEEDS, is_known
 from aisle.eval.settings import EvaluateSettings
+from aisle.eval.truth import Truth
 
 WITHOUT = {"catalogue": "The catalogue was", "events": "The popularity of the items was"}
 """How a sentence begins that says what was not given."""

@@ -82,8 +82,8 @@ def evaluate(
         leaks=leaks,
         slices={
             name: Slice(
-                users=len(part),
-                pairs=len(part.frame),
+                users=len(part.users),
+                pairs=len(part.pairs),
                 models={model: found.slices[name] for model, found in measured.items()},
             )
             for name, part in parts.items()

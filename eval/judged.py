@@ -9,58 +9,19 @@ from numpy.typing import NDArray
 
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids, Rows
+from aisle.data.ragged import offsets_of_owners
 from aisle.eval.catalogue import Catalogue
+from aisle.eval.lists import Lists
+from aisle.eval.truth import Gains, Part, Truth, changes, places
 
 UserScores = NDArray[np.float64]
 """One score a user, float64 (n_users)."""
 
-Gains = NDArray[np.float64]
-"""Relevances, float64: 0 is not relevant, larger is more relevant."""
+SORTED_AT_ONCE = 1 << 16
+"""Lines in a block that is searched for repeats (512 KiB)."""
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What every user wanted. Users are in sorted order of their ids; their rows number everything else.
-
-    Attributes:
-        users: all users that count, also those without any relevant item.
-        frame: user (row), item_id, gain; relevant items only, by user and then from the largest gain down.
-        user_kind: how user ids were written, "text" or "whole numbers".
-        item_kind: the same for item ids.
-        repeats: rows that said the same as an earlier one.
-    """
-
-    users: Ids
-    frame: pl.DataFrame
-    user_kind: str = "text"
-    item_kind: str = "text"
-    repeats: int = 0
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    @cached_property
-    def owners(self) -> Rows:
-        """User row of each relevant item, int64 (n_relevant), ascending."""
-        return self.frame["user"].to_numpy()
-
-    @cached_property
-    def gains(self) -> Gains:
-        """Gain of each relevant item, float64 (n_relevant), descending within a user."""
-        return self.frame["gain"].to_numpy()
-
-    @cached_property
-    def relevant(self) -> Rows:
-        """Relevant items per user, int64 (n_users)."""
-        return np.bincount(self.owners, minlength=len(self))
-
-    @cached_property
-    def ranks(self) -> Rows:
-        """Rank of each relevant item in the user's best possible list, from 1, int64 (n_relevant)."""
-        return places(self.owners)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judged:
     """One run, judged.
 
@@ -69,26 +30,33 @@ class Judged:
 
     Attributes:
         hit_users: user rows, int64 (n_hits).
+        hit_pairs: which pair of the truth was hit, int64 (n_hits).
         hit_ranks: ranks from 1, ties counted against the run, int64 (n_hits).
-        hit_gains: gains, float64 (n_hits).
-        list_users: user row of every returned item down to the depth asked for, int64 (n_listed).
-        list_items: position in `items` of the same, int64 (n_listed).
-        list_ranks: rank of the same, from 1, int64 (n_listed).
+        hit_ends: rank of the last item of the same score, int64 (n_hits): the rank itself without ties.
         items: distinct items returned at any rank, String (n_items).
+        whole: lists of all users of the run down to the depth asked for; items as positions in `items`.
         catalogue: what is known of the items.
         rows: rows of `items` in the catalogue, int64 (n_items), -1 for those outside; None without its ids.
+        strangers: users of the run who are not in the truth.
+        of: users whose lists in `whole` are meant, int64 (n_users); None for all.
     """
 
     truth: Truth
     hit_users: Rows
+    hit_pairs: Rows
     hit_ranks: Rows
-    hit_gains: Gains
-    list_users: Rows
-    list_items: Rows
-    list_ranks: Rows
+    hit_ends: Rows
     items: pl.Series
+    whole: Lists
     catalogue: Catalogue | None = None
     rows: Rows | None = None
+    strangers: int = 0
+    of: Rows | None = None
+
+    @cached_property
+    def hit_gains(self) -> Gains:
+        """Gain of each hit, float64 (n_hits)."""
+        return self.truth.gains[self.hit_pairs]
 
     @cached_property
     def hit_ordinals(self) -> Rows:
@@ -109,9 +77,29 @@ class Judged:
         """`scores` divided by the user's number of relevant items; 0 for a user who has none."""
         return scores / np.maximum(self.truth.relevant, 1)
 
+    @cached_property
+    def lists(self) -> Lists:
+        """What each user was shown, down to the depth asked for."""
+        return self.whole if self.of is None else self.whole.of(self.of)
+
+    @property
+    def list_users(self) -> Rows:
+        """User row of every item of `lists`, int64 (n_listed)."""
+        return self.lists.users
+
+    @property
+    def list_items(self) -> Rows:
+        """Position in `items` of the same, int64 (n_listed)."""
+        return self.lists.items
+
+    @property
+    def list_ranks(self) -> Rows:
+        """Rank of the same, from 1, int64 (n_listed)."""
+        return self.lists.ranks
+
     def exposure(self, k: int) -> Rows:
         """Times that each of `items` in the catalogue is in somebody's first k, int64 (n_items or fewer)."""
-        shown = np.bincount(self.list_items[self.list_ranks <= k], minlength=len(self.items))
+        shown = np.bincount(self.lists.first(k).items, minlength=len(self.items))
         return shown if self.rows is None else shown[self.rows >= 0]
 
     @property
@@ -131,27 +119,33 @@ class Judged:
         smoothed: NDArray[np.float64] = (mine + 1) / (events.sum() + self.catalogue.size)
         return smoothed
 
+    def part(self, part: Part) -> "Judged":
+        """The same run, judged by a part of its truth: equal to judging it again, without reading it.
 
-def places(owners: Rows) -> Rows:
-    """Place of each element among those of its owner, from 1; owners are grouped.
+        What is not relevant in the part keeps its place. Among items of equal score it now comes before those
+        that are, so that these move down.
+        """
+        users, pairs = np.full(len(self.truth), -1), np.full(len(self.truth.frame), -1)
+        users[part.users], pairs[part.pairs] = np.arange(len(part.users)), np.arange(len(part.pairs))
+        kept = pairs[self.hit_pairs] >= 0
+        owners, ends = self.hit_users[kept], self.hit_ends[kept]
+        tied = np.cumsum(np.append(True, (owners[1:] != owners[:-1]) | (ends[1:] != ends[:-1]))[: len(ends)])
+        return Judged(
+            part.truth,
+            hit_users=users[owners],
+            hit_pairs=pairs[self.hit_pairs[kept]],
+            hit_ranks=ends + 1 - places(tied[::-1])[::-1],
+            hit_ends=ends,
+            items=self.items,
+            whole=self.whole,
+            catalogue=self.catalogue,
+            rows=self.rows,
+            strangers=self.strangers,
+            of=part.users if self.of is None else self.of[part.users],
+        )
 
-    >>> places(np.array([0, 0, 3, 3, 3]))
-    array([1, 2, 1, 2, 3])
-    """
-    if not len(owners):
-        return np.zeros(0, np.int64)
-    starts = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
-    lengths = np.diff(np.append(starts, len(owners)))
-    return np.arange(1, len(owners) + 1) - np.repeat(starts, lengths)
 
-
-def judge(
-    run: pl.DataFrame,
-    truth: Truth,
-    *,
-    depth: int,
-    catalogue: Catalogue | None = None,
-) -> Judged:
+def judge(run: pl.DataFrame, truth: Truth, *, depth: int, catalogue: Catalogue | None = None) -> Judged:
     """Rank the items of a checked run (:func:`aisle.eval.runs.check_run`) and mark the relevant ones.
 
     The score alone decides the rank, from large to small. Among items of one user with equal scores the less
@@ -164,43 +158,126 @@ def judge(
     Raises:
         InputError: the same item twice for one user, or more distinct items than the catalogue has.
     """
-    known = run.with_columns(user=truth.users.code("user_id")).drop_nulls("user")
-    items = known["item_id"].unique(maintain_order=True)
-    codes = pl.DataFrame({"item_id": items, "item": np.arange(len(items), dtype=np.int64)})
-    ranked = (
-        known.join(codes, on="item_id", maintain_order="left")
-        .join(truth.frame, on=["user", "item_id"], how="left", maintain_order="left")
-        .select("user", "item", "score", pl.col("gain").fill_null(0.0))
-        .sort("user", "score", "gain", descending=[False, True, False], maintain_order=True)
-    )
-    users, listed = ranked["user"].to_numpy(), ranked["item"].to_numpy()
-    _each_item_once(users, listed, truth, items)
-    gains, ranks = ranked["gain"].to_numpy(), places(users)
-    hit, kept = gains > 0, ranks <= depth
+    users, strangers = _user_rows(run["user_id"], truth.users)
+    if (users < 0).any():
+        run, users = run.filter(pl.Series(users >= 0)), users[users >= 0]
+    items = run["item_id"].unique(maintain_order=True)
+    listed = run["item_id"].cast(pl.Enum(items)).to_physical().to_numpy().astype(np.int64)
+    scores = run["score"].to_numpy()
+    order = _order(users, scores)
+    if order is not None:
+        users, listed, scores = users[order], listed[order], scores[order]
+    keys = users * len(items) + listed
+    offsets = offsets_of_owners(users, len(truth))
+    _each_item_once(keys, offsets, truth, items)
+    hits, pairs = _hits(keys, truth, items)
+    ends = hits
+    tied = np.append(False, (scores[1:] == scores[:-1]) & (users[1:] == users[:-1]))[: len(users)]
+    if tied.any():
+        hits, pairs, ends = _ties_against(tied, listed, hits, pairs, truth.gains)
+    owners = users[hits]
     return Judged(
         truth,
-        hit_users=users[hit],
-        hit_ranks=ranks[hit],
-        hit_gains=gains[hit],
-        list_users=users[kept],
-        list_items=listed[kept],
-        list_ranks=ranks[kept],
+        hit_users=owners,
+        hit_pairs=pairs,
+        hit_ranks=hits - offsets[owners] + 1,
+        hit_ends=ends - offsets[owners] + 1,
         items=items,
+        whole=Lists(offsets, listed).first(depth),
         catalogue=catalogue,
         rows=None if catalogue is None else _rows(items, catalogue),
+        strangers=strangers,
     )
 
 
-def _each_item_once(users: Rows, listed: Rows, truth: Truth, items: pl.Series) -> None:
-    pairs = np.sort(users * len(items) + listed)
-    repeated = pairs[1:][pairs[1:] == pairs[:-1]]
-    if len(repeated):
-        user, item = divmod(int(repeated[0]), len(items))
-        raise InputError(
-            "each item at most once for a user",
-            f"{len(repeated)} repeats, such as item {items[item]!r} of user {truth.users.values[user]!r}",
-            "keep the best row of each user and item",
-        )
+def _user_rows(ids: pl.Series, users: Ids) -> tuple[Rows, int]:
+    """Row of the user of each line, int64, -1 for one who is not in `users`, and the number of those."""
+    starts = changes(ids)
+    heads = ids.gather(starts).to_frame("id").select("id", row=users.code("id").fill_null(-1))
+    strangers = heads.filter(pl.col("row") < 0)["id"].n_unique()
+    return np.repeat(heads["row"].to_numpy(), np.diff(starts, append=len(ids))), strangers
+
+
+def _order(users: Rows, scores: NDArray[np.float64]) -> Rows | None:
+    """Order by user, then from the largest score down; None where the lines stand so already."""
+    again = users[1:] == users[:-1]
+    starts = np.append(0, np.flatnonzero(~again) + 1)[: len(users)]
+    heads = users[starts]
+    by = np.argsort(heads, kind="stable")
+    together = (heads[by][1:] != heads[by][:-1]).all()
+    if together and (scores[1:] <= scores[:-1])[again].all():
+        if (by[1:] > by[:-1]).all():
+            return None
+        return Lists(np.append(starts, len(users)), np.arange(len(users))).of(by).items
+    lines = pl.DataFrame({"user": users, "score": scores + 0.0})  # -0.0 and 0.0 are a tie
+    order = lines.select(pl.arg_sort_by("user", "score", descending=[False, True], maintain_order=True))
+    return order.to_series().to_numpy().astype(np.int64)
+
+
+def _each_item_once(keys: Rows, offsets: Rows, truth: Truth, items: pl.Series) -> None:
+    """Refuse a list that holds an item twice; sorted in blocks of users that fit the processor's cache."""
+    first = 0
+    while first < len(truth):
+        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + SORTED_AT_ONCE)) - 1)
+        block = np.sort(keys[offsets[first] : offsets[last]])
+        repeated = block[1:][block[1:] == block[:-1]]
+        if len(repeated):
+            user, item = divmod(int(repeated[0]), len(items))
+            raise InputError(
+                "each item at most once for a user",
+                f"{len(repeated)} or more repeats, such as item {items[item]!r} of user "
+                f"{truth.users.values[user]!r}",
+                "keep the best row of each user and item",
+            )
+        first = last
+
+
+def _hits(keys: Rows, truth: Truth, items: pl.Series) -> tuple[Rows, Rows]:
+    """Lines that hold a relevant item, ascending, and the pair that each of them hits."""
+    codes = pl.DataFrame({"item_id": items, "item": np.arange(len(items))})
+    wanted = (
+        truth.frame.with_row_index("pair")
+        .join(codes, on="item_id")
+        .select("pair", key=pl.col("user") * len(items) + pl.col("item"))
+    )
+    found = (
+        pl.DataFrame({"key": keys})
+        .with_row_index("line")
+        .join(wanted, on="key", how="inner")
+        .sort("line")
+        .select(pl.col("line", "pair").cast(pl.Int64))
+    )
+    return found["line"].to_numpy(), found["pair"].to_numpy()
+
+
+def _ties_against(
+    tied: NDArray[np.bool_], listed: Rows, hits: Rows, pairs: Rows, gains: Gains
+) -> tuple[Rows, Rows, Rows]:
+    """Put the hits behind the other items of their score, the most relevant last.
+
+    Args:
+        tied: whether a line has the score of the line before, bool (n_lines).
+        listed: items of the lines; changed.
+
+    Returns:
+        hits and pairs as in :func:`_hits`, and the last line of each hit's score.
+    """
+    group = np.cumsum(~tied) - 1
+    starts = np.flatnonzero(~tied)
+    last = np.append(starts[1:], len(tied)) - 1
+    of_hits = group[hits]
+    concerned = np.zeros(len(starts), bool)
+    concerned[of_hits[last[of_hits] > starts[of_hits]]] = True
+    lines = np.flatnonzero(concerned[group])
+    gain = np.zeros(len(tied))
+    gain[hits] = gains[pairs]
+    order = lines[np.lexsort((gain[lines], group[lines]))]
+    listed[lines] = listed[order]
+    place = np.arange(len(tied))
+    place[order] = lines
+    moved = place[hits]
+    by_line = np.argsort(moved)
+    return moved[by_line], pairs[by_line], last[of_hits][by_line]
 
 
 def _rows(items: pl.Series, catalogue: Catalogue) -> Rows | None:

@@ -7,12 +7,13 @@ import numpy as np
 import polars as pl
 
 from aisle.eval.catalogue import Catalogue
-from aisle.eval.judged import Judged, Truth, judge
+from aisle.eval.judged import Judged, judge
 from aisle.eval.leaks import Finding, Material, check_lists
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, is_known, parse
 from aisle.eval.report.schema import Estimate, RunCounts
 from aisle.eval.runs import check_run
 from aisle.eval.settings import EvaluateSettings
+from aisle.eval.truth import Part, Truth
 from aisle.eval.uncertainty import Floats, bootstrap_means, interval
 
 
@@ -41,7 +42,7 @@ def measure(
     truth: Truth,
     name: str,
     catalogue: Catalogue | None,
-    parts: Mapping[str, Truth],
+    parts: Mapping[str, Part],
     settings: EvaluateSettings,
     seed: int,
     material: Material | None = None,
@@ -76,27 +77,24 @@ def measure(
         counts=_counts(run, judged),
         scores=scores[:, tested],
         means=means[:, tested],
-        slices={name: _measure_part(run, part, settings, seed) for name, part in parts.items()},
+        slices={name: _measure_part(judged.part(part), settings, seed) for name, part in parts.items()},
         findings=[] if material is None else [*check_lists(name, judged, material)],
     )
 
 
 def _counts(run: pl.DataFrame, judged: Judged) -> RunCounts:
-    answered = len(np.unique(judged.list_users))
+    answered = int(np.count_nonzero(judged.lists.sizes))
     return RunCounts(
         rows=len(run),
         users_without_results=len(judged.truth) - answered,
-        users_ignored=run["user_id"].n_unique() - answered,
-        longest=int(judged.list_ranks.max(initial=0)),
+        users_ignored=judged.strangers,
+        longest=int(judged.lists.sizes.max(initial=0)),
         items_outside=None if judged.rows is None else int(np.count_nonzero(judged.rows < 0)),
     )
 
 
-def _measure_part(
-    run: pl.DataFrame, truth: Truth, settings: EvaluateSettings, seed: int
-) -> dict[str, Estimate]:
+def _measure_part(judged: Judged, settings: EvaluateSettings, seed: int) -> dict[str, Estimate]:
     """The tested measures of a run by a part of the truth."""
-    judged = judge(run, truth, depth=settings.k[-1])
     measures = [parse(name) for name in settings.tested]
     scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
     means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)

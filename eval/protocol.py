@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import JsonValue
 
 from aisle.data.errors import InputError
-from aisle.eval.judged import Truth
+from aisle.eval.truth import Truth
 
 Protocol = dict[str, JsonValue]
 

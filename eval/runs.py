@@ -25,7 +25,7 @@ import polars as pl
 
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids
-from aisle.eval.judged import Truth
+from aisle.eval.truth import Truth, changes
 
 
 def check_truth(frame: pl.DataFrame) -> Truth:
@@ -104,8 +104,8 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
         score=score.cast(pl.Float64),
         rank=pl.col("rank").cast(pl.Int64) if "rank" in frame.columns else pl.lit(0, pl.Int64),
     )
-    bad = run.filter(pl.col("score").is_null() | ~pl.col("score").is_finite())
-    if len(bad):
+    if run["score"].null_count() or not run["score"].is_finite().all():
+        bad = run.filter(pl.col("score").is_null() | ~pl.col("score").is_finite())
         raise InputError(
             f"finite scores in {what}",
             f"{len(bad)} null, NaN or infinite, such as {bad['score'][0]} for user {bad['user_id'][0]!r}",
@@ -113,7 +113,8 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
         )
     if "rank" in frame.columns and "score" in frame.columns:
         _ranks_agree(run, what)
-    if len(run) and not run["user_id"].is_in(truth.users.values.implode()).any():
+    starts = changes(run["user_id"])
+    if len(run) and not run["user_id"].gather(starts).is_in(truth.users.values.implode()).any():
         raise InputError(
             "a run for users of the truth",
             f"none in {what}: its ids look like {run['user_id'][0]!r}, not {truth.users.values[0]!r}",
@@ -158,9 +159,12 @@ def id_kind(frame: pl.DataFrame, column: str, what: str) -> str:
 
 
 def _ranks_agree(run: pl.DataFrame, what: str) -> None:
-    ordered = run.sort("user_id", "rank", maintain_order=True)
-    rises = (pl.col("score") > pl.col("score").shift()) & (pl.col("user_id") == pl.col("user_id").shift())
-    wrong = ordered.filter(rises)
+    again = pl.col("user_id") == pl.col("user_id").shift()
+    in_order = run.select((~again | (pl.col("rank") >= pl.col("rank").shift())).all()).item()
+    users = run["user_id"].gather(changes(run["user_id"]))
+    if not in_order or users.is_duplicated().any():
+        run = run.sort("user_id", "rank", maintain_order=True)
+    wrong = run.filter((pl.col("score") > pl.col("score").shift()) & again)
     if len(wrong):
         raise InputError(
             f"ranks in {what} that follow the scores, large scores first",

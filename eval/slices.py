@@ -5,12 +5,12 @@ They are what a model that reads should be good at, and they vanish in a mean ov
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-from aisle.data.ids import Ids
-from aisle.eval.judged import Truth
+from aisle.eval.truth import Part, Truth
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Known:
         return cls(past["user_id"].unique(), past["item_id"].drop_nulls().unique())
 
 
-def slices(truth: Truth, known: Known) -> dict[str, Truth]:
-    """ "new users" and "known users", "new items" and "known items", each as the truth that it is judged by.
+def slices(truth: Truth, known: Known) -> dict[str, Part]:
+    """ "new users" and "known users", "new items" and "known items", as parts of the truth.
 
     A slice of users keeps all that they wanted. A slice of items keeps the pairs with such an item, and the
     users who have one; whatever else they wanted keeps its place in their lists and counts as not relevant.
@@ -41,34 +41,20 @@ def slices(truth: Truth, known: Known) -> dict[str, Truth]:
     return dict([*_of_users(truth, known.users), *_of_items(truth, known.items)])
 
 
-def _of_users(truth: Truth, known: pl.Series) -> Iterator[tuple[str, Truth]]:
-    users = truth.users.values
-    old = users.is_in(known.cast(pl.String).implode())
+def _of_users(truth: Truth, known: pl.Series) -> Iterator[tuple[str, Part]]:
+    old = truth.users.values.is_in(known.cast(pl.String).implode()).to_numpy()
     if old.all():
         return
-    pairs = _pairs(truth)
-    for name, ids in (("new users", users.filter(~old)), ("known users", users.filter(old))):
-        if len(ids):
-            yield name, _part(truth, ids, pairs.filter(pl.col("user_id").is_in(ids.implode())))
+    for name, users in (("new users", ~old), ("known users", old)):
+        if users.any():
+            yield name, truth.part(users)
 
 
-def _of_items(truth: Truth, known: pl.Series) -> Iterator[tuple[str, Truth]]:
-    old = pl.col("item_id").is_in(known.cast(pl.String).implode())
-    pairs = _pairs(truth)
-    new = pairs.filter(~old)
-    if not len(new):
+def _of_items(truth: Truth, known: pl.Series) -> Iterator[tuple[str, Part]]:
+    old = truth.frame["item_id"].is_in(known.cast(pl.String).implode()).to_numpy()
+    if old.all():
         return
-    for name, wanted in (("new items", new), ("known items", pairs.filter(old))):
-        if len(wanted):
-            yield name, _part(truth, wanted["user_id"].unique(maintain_order=True), wanted)
-
-
-def _pairs(truth: Truth) -> pl.DataFrame:
-    return truth.frame.with_columns(user_id=truth.users.values.gather(truth.frame["user"]))
-
-
-def _part(truth: Truth, ids: pl.Series, pairs: pl.DataFrame) -> Truth:
-    """The truth of the users `ids`, in the order that they and `pairs` have there."""
-    users = Ids(ids)
-    frame = pairs.select("item_id", "gain", user=users.code("user_id"))
-    return replace(truth, users=users, frame=frame, repeats=0)
+    for name, pairs in (("new items", ~old), ("known items", old)):
+        if pairs.any():
+            users = np.bincount(truth.owners[pairs], minlength=len(truth)) > 0
+            yield name, truth.part(users, pairs)

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from aisle.data.ids import Rows
 from aisle.eval.baselines.past import Past, Scores
-from aisle.eval.judged import places
+from aisle.eval.truth import places
 
 _PAIRS_AT_ONCE = 1 << 25
 

@@ -7,7 +7,7 @@ from scipy import sparse
 from aisle.data.history import Histories
 from aisle.data.ids import Ids, Rows
 from aisle.eval.baselines.past import Past, Scorer, Scores
-from aisle.eval.judged import places
+from aisle.eval.truth import places
 
 _SCORES_AT_ONCE = 1 << 24
 

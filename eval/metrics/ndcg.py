@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from aisle.eval.judged import Gains, Judged, UserScores
+from aisle.eval.judged import Judged, UserScores
+from aisle.eval.truth import Gains
 
 
 def ndcg(judged: Judged, k: int) -> UserScores:

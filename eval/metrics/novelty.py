@@ -14,8 +14,4 @@ def novelty(judged: Judged, k: int) -> UserScores:
     Vargas 2015 (mean self-information); the smoothing is Laplace's.
     """
     information = -np.log2(judged.popularity)
-    within = judged.list_ranks <= k
-    users = judged.list_users[within]
-    total = np.bincount(users, information[judged.list_items[within]], minlength=len(judged.truth))
-    shown = np.bincount(users, minlength=len(judged.truth))
-    return total / np.maximum(shown, 1)
+    return judged.lists.means(information[judged.lists.items], k)

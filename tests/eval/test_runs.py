@@ -71,7 +71,7 @@ def test_null_ids_are_refused():
 def test_the_same_item_twice_for_a_user_is_refused():
     run = pl.concat([RUN, RUN.with_columns(pl.col("score") - 5, rank=pl.lit(9, pl.Int64))])
     truth = check_truth(TRUTH)
-    with pytest.raises(InputError, match="3 repeats, such as item 'a' of user 'u'"):
+    with pytest.raises(InputError, match="3 or more repeats, such as item 'a' of user 'u'"):
         judge(check_run(run, truth, "mine"), truth, depth=5)
 
 

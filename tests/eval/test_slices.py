@@ -111,14 +111,14 @@ def test_a_user_who_wanted_nothing_counts_among_users_and_in_no_part_of_items():
     nothing = pl.DataFrame({"user_id": ["stranger"], "item_id": ["soap"], "relevance": [0]})
     truth = check_truth(pl.concat([TRUTH.with_columns(relevance=pl.lit(1)), nothing], how="vertical_relaxed"))
     found = slices(truth, Known.of(PAST))
-    assert list(found["new users"].users.values) == ["newcomer", "stranger"]
-    assert not any("stranger" in found[part].users for part in ("new items", "known items"))
+    assert list(found["new users"].truth.users.values) == ["newcomer", "stranger"]
+    assert not any("stranger" in found[part].truth.users for part in ("new items", "known items"))
 
 
 def test_ids_as_whole_numbers():
     truth = check_truth(pl.DataFrame({"user_id": [1, 2], "item_id": [10, 11]}))
     found = slices(truth, Known(users=pl.Series([1]), items=pl.Series([10, 11])))
-    assert {name: list(part.users.values) for name, part in found.items()} == {
+    assert {name: list(part.truth.users.values) for name, part in found.items()} == {
         "new users": ["2"],
         "known users": ["1"],
     }
