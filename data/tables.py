@@ -1,4 +1,4 @@
-"""Parquet files that grow frame by frame."""
+"""Parquet files that are there whole or not at all, and such as grow frame by frame."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +8,24 @@ from typing import Self
 import polars as pl
 from pyarrow import parquet
 
+from aisle.data.errors import InputError
+from aisle.durable import unfinished
+
 ROW_GROUP = 1 << 16
 """Rows that are gathered before they are written."""
+
+
+def write_table(table: pl.DataFrame, path: Path) -> None:
+    """Write a table as Parquet; the file is there whole or not at all.
+
+    Raises:
+        InputError: the place is a folder, or there is no folder to write it into.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError("a file to write, in a folder that is there", str(path), "check --out")
+    part = unfinished(path)
+    table.write_parquet(part)
+    part.replace(path)
 
 
 class TableWriter:

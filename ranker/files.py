@@ -1,11 +1,10 @@
-"""Lists to rank from files, and runs to files."""
+"""Lists to rank, from files."""
 
 from pathlib import Path
 
 import polars as pl
 
 from aisle.data.errors import InputError
-from aisle.durable import unfinished
 
 
 def read_lists(path: Path) -> pl.LazyFrame:
@@ -24,16 +23,3 @@ def read_lists(path: Path) -> pl.LazyFrame:
             "check --candidates",
         ) from error
     return table
-
-
-def write_run(run: pl.DataFrame, path: Path) -> None:
-    """Write a run as Parquet; the file is there whole or not at all.
-
-    Raises:
-        InputError: the place is a folder, or there is no folder to write it into.
-    """
-    if path.is_dir() or not path.parent.is_dir():
-        raise InputError("a file to write, in a folder that is there", str(path), "check --out")
-    part = unfinished(path)
-    run.write_parquet(part)
-    part.replace(path)

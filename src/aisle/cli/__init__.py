@@ -11,10 +11,12 @@ import typer
 from aisle.cli import (
     about,
     candidates,
+    experiments,
     hub,
     index_tuning,
     indexing,
     measuring,
+    policies,
     ranking,
     sentiment,
     shops,
@@ -67,6 +69,9 @@ verb(indexing.app)(index_tuning.tune)
 app.add_typer(indexing.app)
 
 app.add_typer(sentiment.app, name="sentiment")
+for question in (policies.offpolicy, policies.interleave, policies.prefer):
+    verb(experiments.app)(question)
+app.add_typer(experiments.app, name="abtest")
 
 
 def main() -> None:

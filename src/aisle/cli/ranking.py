@@ -53,11 +53,12 @@ def rank(
         raise InputError("--ranker with --candidates", "none", "give the folder that `aisle ranker` wrote")
     import polars as pl
 
+    from aisle.data.tables import write_table
     from aisle.ranker import Ranker
-    from aisle.ranker.files import read_lists, write_run
+    from aisle.ranker.files import read_lists
 
     run = Ranker.load(ranker).rank_many(read_lists(candidates), k)
-    write_run(run, out)
+    write_table(run, out)
     users = run.select(pl.col("user_id").n_unique()).item()
     facts = {"out": str(out), "users": users, "rows": len(run)}
     return Answer(facts, [f"{len(run):,} items of {users:,} users in order: {out}"])
