@@ -37,7 +37,7 @@ def buckets(users: Iterable[str], layer: str) -> NDArray[np.int64]:
     """Buckets of users in a layer, int64 from 0 to 9,999 (n_users,).
 
     >>> buckets(["u1", "u2"], "ranking").tolist()
-    [8043, 660]
+    [4414, 3693]
     """
     return (hashed(users, f"layer/{layer}") * BUCKETS) >> BITS
 
