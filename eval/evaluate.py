@@ -13,11 +13,13 @@ from aisle.data.progress import track
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.caveats import caveats
 from aisle.eval.comparing import compare
+from aisle.eval.concentration import SHARES, Popular
 from aisle.eval.files import read_parquet, read_run, read_truth
 from aisle.eval.leaks import Material, Strategy, check_leaks
 from aisle.eval.measuring import measure
+from aisle.eval.metrics.measure import parse
 from aisle.eval.protocol import describe
-from aisle.eval.report.schema import Method, Report, Slice
+from aisle.eval.report.schema import Method, Popularity, Report, Slice
 from aisle.eval.runs import check_truth
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.slices import Known, slices
@@ -65,8 +67,9 @@ def evaluate(
     if past is not None and catalogue is not None and not catalogue.has("events"):
         catalogue = catalogue.counted(past)
     parts = slices(wanted, Known.of(past)) if past is not None and settings.tested else {}
+    popular = Popular.of(catalogue)
     measured = {
-        name: measure(runs[name], wanted, name, catalogue, parts, settings, seed, material)
+        name: measure(runs[name], wanted, name, catalogue, parts, settings, seed, material, popular)
         for name in track(runs, "evaluating", len(runs))
     }
     leaks = None
@@ -88,6 +91,13 @@ def evaluate(
             )
             for name, part in parts.items()
         },
+        popularity=popular
+        and Popularity(
+            k=parse(settings.primary).k,
+            catalogue=list(SHARES),
+            wanted=popular.wanted(wanted),
+            models={name: list(model.popular) for name, model in measured.items()},
+        ),
         runs={name: model.counts for name, model in measured.items()},
         method=Method(
             confidence=settings.confidence,

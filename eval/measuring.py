@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from aisle.eval.catalogue import Catalogue
+from aisle.eval.concentration import Popular
 from aisle.eval.judged import Judged, judge
 from aisle.eval.leaks import Finding, Material, check_lists
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, is_known, parse
@@ -27,6 +28,7 @@ class Measured:
         means: bootstrap means of the same, float64 (resamples, n_tested).
         slices: the tested measures in each part of the truth that is reported apart.
         findings: what leak checks say of the lists.
+        popular: share of the places that the most popular items take; empty where popularity is unknown.
     """
 
     estimates: dict[str, Estimate]
@@ -35,6 +37,7 @@ class Measured:
     means: Floats
     slices: dict[str, dict[str, Estimate]]
     findings: Sequence[Finding] = ()
+    popular: Sequence[float] = ()
 
 
 def measure(
@@ -46,6 +49,7 @@ def measure(
     settings: EvaluateSettings,
     seed: int,
     material: Material | None = None,
+    popular: Popular | None = None,
 ) -> Measured:
     """Everything that a report says of one run (:mod:`aisle.eval.runs`).
 
@@ -55,6 +59,7 @@ def measure(
         name: of the model, for what is wrong with its run.
         parts: of the truth, by name, to be reported apart.
         material: data that the lists are checked for leaks with; None: they are not.
+        popular: the order of the catalogue by popularity, where it is known.
 
     Raises:
         InputError: the run cannot be used.
@@ -79,6 +84,7 @@ def measure(
         means=means[:, tested],
         slices={name: _measure_part(judged.part(part), settings, seed) for name, part in parts.items()},
         findings=[] if material is None else [*check_lists(name, judged, material)],
+        popular=popular.shown(judged, parse(settings.primary).k) if popular else [],
     )
 
 

@@ -28,6 +28,9 @@ class EvaluateSettings(BaseModel):
         0.95, gt=0.5, lt=1, description="level of all intervals; tests reject at 1 - confidence"
     )
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of the users")
+    examples: int = Field(
+        6, ge=0, description="users that the report shows, with what they were shown and what they wanted"
+    )
     permutations: int = Field(10_000, ge=100, description="random sign flips of a permutation test")
 
     @field_validator("metrics")

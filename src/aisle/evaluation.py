@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from pydantic import JsonValue
 
+from aisle.context import Made, context_of
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.settings import TextSettings
 from aisle.durable import write_whole
@@ -16,7 +17,7 @@ from aisle.eval.baselines import run_baselines
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
 from aisle.eval.leaks import Material
-from aisle.eval.report import Context, Report, write_report
+from aisle.eval.report import Report, write_report
 from aisle.manifest import Manifest
 from aisle.memory import peak
 from aisle.settings import Settings
@@ -65,14 +66,14 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         seed=settings.seed,
         ours=[RANKED, *sources] if "rank" in folders.inputs else [OURS, *sources],
     )
-    context = Context(
-        counts=_json(prepared.counts),
+    made = Made(
         timings={name: manifest.seconds for name, manifest in stages.items()} | runs.seconds(),
         peak_memory={name: manifest.peak_memory for name, manifest in stages.items()} | {"evaluate": peak()},
         settings={"run": used, "baselines": runs.settings()},
         versions=stages["candidates"].versions,
-        learning_curve=_curve(folders.inputs["train"] / "curve.jsonl"),
     )
+    shown = {name: runs[name] for name in (OURS, *((RANKED,) if "rank" in folders.inputs else ()))}
+    context = context_of(prepared, folders, made, shown, truth, PART, settings)
     write_report(report := report.with_context(context), folders.out)
     return report
 
@@ -204,12 +205,14 @@ def _used(stages: Mapping[str, Manifest], settings: Settings) -> dict[str, Any]:
     prepare, train, index, candidates = (
         stages[name].settings for name in ("prepare", "train", "index", "candidates")
     )
+    ranker = {"ranker": stages["ranker"].settings["ranker"]} if "ranker" in stages else {}
     return {
         "seed": stages["train"].seed,
         "data": {**prepare["data"], "text": train["text"]},
         "retriever": train["retriever"],
         "index": index["index"],
         "candidates": candidates["candidates"],
+        **ranker,
         "evaluate": settings.evaluate.model_dump(mode="json"),
     }
 
@@ -235,10 +238,6 @@ def _protocol(prepared: Prepared, origin: Manifest, used: Mapping[str, Any]) -> 
         "candidates": "all items",
         "longest_list": _k(used),
     }
-
-
-def _curve(path: Path) -> list[dict[str, JsonValue]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _json(counts: Mapping[str, object]) -> dict[str, JsonValue]:

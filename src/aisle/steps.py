@@ -286,17 +286,20 @@ def evaluate_stage(settings: Settings) -> Stage:
         evaluate_candidates(folders, settings)
 
     untouched = "encoder" in settings.evaluate.baselines.names
+    ranked, retriever = settings.ranker.enabled, settings.retriever
+    made = [name for name in ("pretrain", "finetune") if getattr(retriever, name).enabled]
     return Stage(
         "evaluate",
         work,
-        reads=("prepare", "train", "index", "candidates", *(("rank",) if settings.ranker.enabled else ())),
+        reads=("prepare", *made, "train", "index", "candidates", *(("ranker", "rank") if ranked else ())),
         sources=_encoder(settings) if untouched else {},
         settings={
             "evaluate": _plain(settings.evaluate),
             "encoder": _plain(settings.retriever.encoder) if untouched else None,
+            "sentiment": _plain(settings.ranker.sentiment) if ranked else None,
         },
         seed=settings.seed,
-        components=("data", "retriever", "index", "eval"),
+        components=("data", "retriever", "index", *(("ranker",) if ranked else ()), "eval"),
         quotes=True,
     )
 

@@ -47,6 +47,32 @@ def test_the_report_compares_with_retrieval(run: Path) -> None:
     assert any({row.model, row.other} == {"ranked", "fused"} for row in report.comparisons)
 
 
+def test_the_report_shows_users_as_they_were_ranked_and_why(run: Path) -> None:
+    report = Report.read(run / "evaluate")
+    assert len(report.examples) == 6
+    ranked = pl.read_parquet(run / "rank" / "ranked.parquet")
+    reasons = []
+    for one in report.examples:
+        assert list(one.lists) == ["fused", "ranked"]
+        for entry in one.lists["ranked"]:
+            here = ranked.filter(user_id=one.user_id, item_id=entry.item.item_id)
+            assert here["rank"].to_list() == [entry.rank]
+            assert entry.probability is not None
+            reasons += [reason.what for reason in entry.reasons]
+    assert "its price" in reasons
+    assert any(what.startswith("thing number") for what in reasons)
+    assert report.customers is None  # there are no reviews
+
+
+def test_the_report_holds_the_reliability_that_the_ranker_found(run: Path) -> None:
+    found = Report.read(run / "evaluate").calibration
+    table = pl.read_parquet(run / "ranker" / "reliability.parquet")
+    assert found is not None
+    assert [one.model_dump() for one in found.bins] == table.to_dicts()
+    distance = (table["predicted"] - table["observed"]).abs()
+    assert found.error == pytest.approx((distance * table["count"]).sum() / table["count"].sum())
+
+
 def test_a_retriever_that_saw_the_labels_is_refused(run: Path, tmp_path: Path) -> None:
     shop = Prepared(run / "prepare")
     before = earlier(shop, tmp_path / "earlier")
