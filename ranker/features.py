@@ -25,7 +25,10 @@ from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats, Lists
 
 AT_ONCE = 128
-"""Lists that are worked on together."""
+"""Lists that are worked on together, at most."""
+
+PLACES = 1 << 14
+"""Candidates that are worked on together, lists padded to the longest of them; or one list."""
 
 REACH = 30
 """Most recent events of a history that candidates are related to."""
@@ -140,8 +143,11 @@ def _blocks(
     lists: Lists, histories: Histories
 ) -> Iterator[tuple[slice, NDArray[np.bool_], Rows, Rows, Floats]]:
     """Some lists at a time: their pairs; then, padded, filled places, item rows, past rows and weights."""
-    for start in range(0, len(lists), AT_ONCE):
-        stop = min(start + AT_ONCE, len(lists))
+    stop = 0
+    while (start := stop) < len(lists):
+        widest = np.maximum.accumulate(lists.sizes[start : start + AT_ONCE])
+        fitting = widest * np.arange(1, len(widest) + 1) <= PLACES
+        stop = start + max(1, int(fitting.sum()))
         pairs = slice(int(lists.offsets[start]), int(lists.offsets[stop]))
         sizes = lists.sizes[start:stop]
         present = np.arange(sizes.max(initial=1)) < sizes[:, None]

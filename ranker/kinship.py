@@ -84,9 +84,10 @@ class Alike:
 SUMMARIES: dict[str, Callable[[Floats, Floats], Floats]] = {
     "last": lambda values, _: values[:, :, 0],
     "second": lambda values, _: values[:, :, 1],
-    "most": lambda values, _: values.max(-1),
+    "most": lambda values, _: np.maximum(values.max(-1), 0),
     "mean": lambda values, weights: values.sum(-1) / np.maximum(np.count_nonzero(weights, -1), 1)[:, None],
     "recent": lambda values, weights: (values * weights[:, None, :]).sum(-1),
 }
 """What becomes of the values of a candidate to all past events, newest first and 0 where there is no event;
-`weights` (lists, events) falls with the steps back, and is 0 there, too."""
+`weights` (lists, events) falls with the steps back, and is 0 there, too. The most is 0 at least, so that it is
+the same beside longer histories."""

@@ -32,10 +32,10 @@ def listwise(scores: Tensor, labels: Tensor, owner: Tensor, _positive_weight: fl
         owner: place of each pair's list (pairs), from 0.
     """
     lists = int(owner.max()) + 1
-    highest = torch.full((lists,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
+    highest = scores.new_full((lists,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
     shifted = scores - highest[owner]
-    total = torch.zeros(lists).index_add(0, owner, shifted.exp()).log()
-    relevant = torch.zeros(lists).index_add(0, owner, labels)
+    total = scores.new_zeros(lists).index_add(0, owner, shifted.exp()).log()
+    relevant = labels.new_zeros(lists).index_add(0, owner, labels)
     shares = labels / relevant[owner].clamp(min=1)
     return -(shares * (shifted - total[owner])).sum() / (relevant > 0).sum().clamp(min=1)
 

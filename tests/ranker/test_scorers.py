@@ -62,6 +62,8 @@ def test_losses() -> None:
     others = log(1 + exp(1.0)) + log(1 + exp(2.0))
     assert bce(scores, labels, owner, 3.0).item() == pytest.approx((3 * first + others) / 5)
     assert listwise(scores, labels, owner, 1.0).item() == pytest.approx(log(1 + exp(1.0) + exp(2.0)))
+    exact = listwise(scores.double(), labels.double(), owner, 1.0)
+    assert exact.item() == pytest.approx(log(1 + exp(1.0) + exp(2.0)), abs=1e-12)
     two = torch.tensor([0, 0, 1])  # the second list has no relevant item
     assert listwise(scores, labels, two, 1.0).item() == pytest.approx(log(1 + exp(1.0)))
 
