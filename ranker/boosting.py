@@ -6,6 +6,7 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from aisle.data.ids import Rows
 from aisle.ranker.features import Features
@@ -13,6 +14,7 @@ from aisle.ranker.lists import Floats
 from aisle.ranker.settings import BoostingSettings
 
 FILE = "boosting.txt"
+MIDDLES = "boosting.safetensors"
 
 FEW = 20_000
 """Pairs below which one thread scores them: servers have threads of their own, and more would only wait."""
@@ -24,9 +26,13 @@ class Boosting:
 
     Attributes:
         booster: of LightGBM.
+        middles: median of each feature that was known of all pairs in training, NaN for the others, float32
+            (columns). Trees have not learned where to send those when they are missing (LightGBM would take
+            them for 0); for the others they have.
     """
 
     booster: lightgbm.Booster
+    middles: Floats
 
     @classmethod
     def fit(
@@ -69,12 +75,19 @@ class Boosting:
             "force_row_wise": True,
             "verbose": -1,
         }
-        return cls(lightgbm.train(parameters, data, settings.trees))
+        gaps = np.isnan(features.values).any(0)
+        middles = np.where(gaps, np.nan, np.median(features.values, 0)).astype(np.float32)
+        return cls(lightgbm.train(parameters, data, settings.trees), middles)
 
     def scores(self, features: Features) -> Floats:
-        """Score of each pair, float32 (pairs); missing numbers go where trees learned to send them."""
+        """Score of each pair, float32 (pairs).
+
+        Missing numbers go where trees learned to send them; those of features that were never missing, to the
+        middle.
+        """
         threads = 1 if len(features.values) < FEW else 0
-        found = self.booster.predict(features.values, raw_score=True, num_threads=threads)
+        values = np.where(np.isnan(features.values), self.middles, features.values)
+        found = self.booster.predict(values, raw_score=True, num_threads=threads)
         return np.asarray(found, np.float32)
 
     def gains(self) -> dict[str, float]:
@@ -82,13 +95,15 @@ class Boosting:
         return dict(enumerate(self.booster.feature_importance("gain").tolist()))  # type: ignore[arg-type]
 
     def save(self, folder: Path) -> None:
-        """Write the trees as LightGBM's text."""
+        """Write the trees as LightGBM's text, and the middles as safetensors."""
         (folder / FILE).write_text(self.booster.model_to_string())
+        save_file({"middles": self.middles}, folder / MIDDLES)
 
     @classmethod
     def load(cls, folder: Path) -> "Boosting":
         """Read what :meth:`save` wrote."""
-        return cls(lightgbm.Booster(model_str=(folder / FILE).read_text()))
+        booster = lightgbm.Booster(model_str=(folder / FILE).read_text())
+        return cls(booster, load_file(folder / MIDDLES)["middles"])
 
 
 def _plain(names: tuple[str, ...]) -> list[str]:

@@ -225,9 +225,10 @@ def _facts(prepared: Prepared, histories: Histories) -> dict[str, Floats]:
 
 
 def _price(shop: Prepared) -> Floats:
-    """Logarithm of each price; NaN where unknown."""
-    price: Floats = np.log(shop.items["price"].fill_null(np.nan).to_numpy()).astype(np.float32)
-    return price
+    """Logarithm of each price; NaN where it is unknown, or no price (0)."""
+    price = shop.items["price"].fill_null(np.nan).to_numpy()
+    known: Floats = np.log(np.where(price > 0, price, np.nan)).astype(np.float32)
+    return known
 
 
 def _wider(matrix: sparse.csr_array, items: int) -> sparse.csr_array:

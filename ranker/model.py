@@ -13,6 +13,7 @@ from aisle.data.history import Histories
 from aisle.data.prepared import Prepared
 from aisle.ranker.blend import Blend, Scale
 from aisle.ranker.calibration import Calibration
+from aisle.ranker.columns import ItemColumns
 from aisle.ranker.cross_encoder.reader import CrossEncoder
 from aisle.ranker.features import Features, compute
 from aisle.ranker.knowledge import Knowledge
@@ -21,7 +22,7 @@ from aisle.ranker.scorers import Scorer
 from aisle.ranker.scorers import load as load_scorer
 from aisle.ranker.settings import RankerSettings
 
-FORMAT = 1
+FORMAT = 2
 CROSS_ENCODER = "cross_encoder"
 
 
@@ -33,7 +34,7 @@ class RankerModel:
         scorers: by kind.
         blend: of them and the retriever.
         names: of the features that the scorers read, in order.
-        extra: columns joined by item, such as sentiment: a number for each item, by name.
+        extra: columns joined by item, such as sentiment.
         knowledge: of the items, as of the moment of ranking.
         calibration: of the blended scores, to the probability that the user takes the item next.
         cross_encoder: reads the best candidates once more; None: the order over features stays.
@@ -44,7 +45,7 @@ class RankerModel:
     scorers: Mapping[str, Scorer]
     blend: Blend
     names: tuple[str, ...]
-    extra: Mapping[str, Floats]
+    extra: ItemColumns
     knowledge: Knowledge
     calibration: Calibration
     cross_encoder: CrossEncoder | None
@@ -53,7 +54,7 @@ class RankerModel:
 
     def features(self, lists: Lists, histories: Histories) -> Features:
         """What the scorers read of each pair; a feature that there is none of any more is missing."""
-        return compute(lists, histories, self.knowledge, self.extra).aligned(self.names)
+        return compute(lists, histories, self.knowledge, self.extra.values).aligned(self.names)
 
     def scores(self, features: Features, lists: Lists, shop: Prepared) -> Floats:
         """Score of each pair of lists of a shop's users, float32 (pairs)."""
@@ -73,7 +74,7 @@ class RankerModel:
         folder.mkdir(parents=True, exist_ok=True)
         for scorer in self.scorers.values():
             scorer.save(folder)
-        self.knowledge.save(folder, self.extra)
+        self.knowledge.save(folder, self.extra.values)
         if self.cross_encoder is not None:
             self.cross_encoder.save(folder / CROSS_ENCODER)
         config = {
@@ -81,6 +82,7 @@ class RankerModel:
             "scorers": list(self.scorers),
             "blend": asdict(self.blend),
             "features": self.names,
+            "new_items": dict(self.extra.new),
             "calibration": self.calibration.model_dump(),
             "settings": self.settings.model_dump(mode="json"),
             "about": self.about,
@@ -108,7 +110,7 @@ class RankerModel:
                     {name: Scale(**scale) for name, scale in config["blend"]["scales"].items()},
                 ),
                 names=tuple(config["features"]),
-                extra=extra,
+                extra=ItemColumns(extra, config["new_items"]),
                 knowledge=knowledge,
                 calibration=TypeAdapter[Calibration](Calibration).validate_json(
                     json.dumps(config["calibration"])

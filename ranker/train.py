@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from aisle.index.settings import IndexSettings
 from aisle.ranker import blend
 from aisle.ranker.alarm import warn_if_constant
 from aisle.ranker.calibrated import calibrate
+from aisle.ranker.columns import ItemColumns
 from aisle.ranker.cross_encoder import reader as cross_encoder
+from aisle.ranker.cross_encoder.reader import CrossEncoder
 from aisle.ranker.crossfit import crossfit
 from aisle.ranker.earlier import earlier
-from aisle.ranker.features import compute
+from aisle.ranker.features import Features, compute
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats
 from aisle.ranker.model import RankerModel
@@ -86,7 +89,8 @@ def train_ranker(
     given = labelled_lists(retriever_of(shop, model), labels, settings.pairs, seed=seed)
     histories = shop.histories(*PAST).merge_repeats(shop.target_kinds)
     known = Knowledge.of(shop, PAST, model)
-    features = compute(given.lists, histories, known, _reviewed(shop, settings)).without(settings.left_out)
+    reviewed = _reviewed(shop, settings)
+    features = compute(given.lists, histories, known, reviewed.values).without(settings.left_out)
     fitted = crossfit(given, features, settings, seed=seed)
     mixed, said = choose_blend(given, fitted.held_out)
     warn_if_constant(mixed.ranker(fitted.held_out), given.lists.owner)
@@ -99,17 +103,8 @@ def train_ranker(
     praise(prepared).write_parquet(out / PRAISE)
     reader = None
     if settings.cross_encoder.enabled:
-        reader, read = cross_encoder.fit(
-            shop,
-            given,
-            features,
-            held_out,
-            tuple(item_texts(prepared, text, *PAST)),
-            text,
-            settings.cross_encoder,
-            work / "cross-encoder",
-            seed=seed,
-        )
+        at = work / "cross-encoder"
+        reader, read = learn_to_read(prepared, shop, given, features, held_out, text, settings, at, seed)
         said |= read
     RankerModel(
         scorers=fitted.scorers,
@@ -131,9 +126,43 @@ def train_ranker(
     (out / "validation.json").write_text(json.dumps(said, indent=1) + "\n")
 
 
-def _reviewed(shop: Prepared, settings: RankerSettings) -> dict[str, Floats]:
+def _reviewed(shop: Prepared, settings: RankerSettings) -> ItemColumns:
     """Columns of what reviewers think, unless they are left out."""
-    return {} if GROUP in settings.left_out else sentiment_columns(shop, settings.sentiment.standing)
+    if GROUP in settings.left_out:
+        return ItemColumns({}, {})
+    return sentiment_columns(shop, settings.sentiment.standing)
+
+
+def learn_to_read(
+    prepared: Prepared,
+    shop: Prepared,
+    given: LabelledLists,
+    features: Features,
+    first: Floats,
+    text: TextSettings,
+    settings: RankerSettings,
+    folder: Path,
+    seed: int,
+) -> tuple[CrossEncoder, dict[str, float]]:
+    """A cross-encoder that learned from texts as they were before the labels, and reads those of today.
+
+    What reviews say of an item may be its text: those of the labelled events must not be learned from.
+
+    Args:
+        prepared: the shop of today.
+        shop: one step back, before the labels.
+        given: lists with labels.
+        features: of their pairs.
+        first: scores over features, by scorers that did not learn on them.
+        text: templates.
+        settings: of the ranker.
+        folder: for checkpoints.
+        seed: of everything random.
+    """
+    texts = tuple(item_texts(shop, text, *PAST))
+    recipe = settings.cross_encoder
+    reader, said = cross_encoder.fit(shop, given, features, first, texts, text, recipe, folder, seed=seed)
+    return replace(reader, items=tuple(item_texts(prepared, text, *PAST))), said
 
 
 def choose_blend(

@@ -1,6 +1,6 @@
 """The cross-encoder in a world where the words of a candidate say what its features do not."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from aisle.ranker.cross_encoder.settings import CrossEncoderSettings
 from aisle.ranker.features import Features
 from aisle.ranker.lists import Lists
 from aisle.ranker.pairs import LabelledLists
+from aisle.ranker.settings import RankerSettings
+from aisle.ranker.train import learn_to_read
 from aisle.retriever.settings import EncoderSettings
 
 USERS, SIZE = 56, 6
@@ -110,3 +112,39 @@ def test_the_best_are_found_and_dealt_out_anew() -> None:
     pairs = best_pairs(scores, owner, 2)
     assert pairs.tolist() == [1, 2, 3, 4]
     assert reordered(scores, owner, pairs, np.array([0, 1, 5, 4], np.float32)).tolist() == [1, 2, 3, 9, 8]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Stands for a trained cross-encoder."""
+
+    items: tuple[str, ...]
+
+
+def test_reviews_of_the_labelled_events_are_no_text_to_learn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An item without a title is described by reviews: those of the labels describe it only afterwards."""
+    review = {"item_id": "nameless", "kind": "review", "rating": 5.0}
+    said = {
+        "train": [{**review, "user_id": "u1", "position": 0, "text": "said before"}],
+        "validation": [{**review, "user_id": "u2", "position": 0, "text": "said by the label"}],
+        "test": [],
+    }
+    parts = {"train": said["train"], "validation": [], "test": []}
+    items = [{"item_id": "nameless"}]
+    earlier = write_prepared(tmp_path / "earlier", items, parts)
+    today = write_prepared(tmp_path / "today", items, said)
+    learned: list[str] = []
+
+    def fit_at_once(*args: object, **_: object) -> tuple[Reader, dict[str, float]]:
+        learned.extend(args[4])
+        return Reader(args[4]), {}
+
+    monkeypatch.setattr("aisle.ranker.train.cross_encoder.fit", fit_at_once)
+    given, features, first = golden_lists()
+    recipe = RankerSettings(cross_encoder=SETTINGS)
+    reader, _ = learn_to_read(today, earlier, given, features, first, TextSettings(), recipe, tmp_path, 0)
+    assert "said before" in learned[0]
+    assert "label" not in learned[0]
+    assert "label" in reader.items[0]

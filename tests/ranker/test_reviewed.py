@@ -8,6 +8,7 @@ import pytest
 from worlds import write_prepared
 
 from aisle.data.prepared import Prepared
+from aisle.ranker.columns import ItemColumns
 from aisle.ranker.praise import praise
 from aisle.ranker.reviewed import sentiment_columns
 from aisle.ranker.sentiment.settings import StandingSettings
@@ -42,12 +43,18 @@ def test_what_is_said_later_is_not_known(tmp_path: Path) -> None:
     praised, panned = (
         sentiment_columns(shop(tmp_path / str(stars), stars), SETTINGS) for stars in (5.0, 1.0)
     )
-    for name, values in praised.items():
-        assert np.array_equal(values, panned[name]), name
-    good, bad, silent = praised["sentiment.mean"]
+    for name, values in praised.values.items():
+        assert np.array_equal(values, panned.values[name]), name
+    good, bad, silent = praised.values["sentiment.mean"]
     assert good > silent > bad
-    assert praised["sentiment.has_reviews"].tolist() == [1, 1, 0]
-    assert praised["sentiment.count"] == pytest.approx(np.log1p([9, 8, 0]))
+    assert praised.values["sentiment.has_reviews"].tolist() == [1, 1, 0]
+    assert praised.values["sentiment.count"] == pytest.approx(np.log1p([9, 8, 0]))
+
+
+def test_an_item_that_comes_later_has_the_prior_and_the_flag(tmp_path: Path) -> None:
+    found = sentiment_columns(shop(tmp_path / "shop", 5.0), SETTINGS).longer(2)
+    for name, values in found.values.items():
+        assert values[3:].tolist() == [values[2]] * 2, f"{name}: as an item without reviews"
 
 
 def test_praise_is_what_many_say_of_this_item_and_few_of_others(tmp_path: Path) -> None:
@@ -78,4 +85,4 @@ def test_praise_is_what_many_say_of_this_item_and_few_of_others(tmp_path: Path) 
 
 
 def test_without_stars_there_are_no_such_columns(tmp_path: Path) -> None:
-    assert sentiment_columns(shop(tmp_path / "none", 5.0, stars=False), SETTINGS) == {}
+    assert sentiment_columns(shop(tmp_path / "none", 5.0, stars=False), SETTINGS) == ItemColumns({}, {})

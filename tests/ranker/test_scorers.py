@@ -1,5 +1,6 @@
 """Scorers learn a planted order, are kept on disk, and their losses are those of the formula."""
 
+from dataclasses import replace
 from math import exp, log
 from pathlib import Path
 
@@ -45,6 +46,20 @@ def test_a_scorer_learns_and_is_kept(kind: str, tmp_path: Path) -> None:
     assert np.array_equal(load(kind, tmp_path).scores(other), scores)
     again = fit(kind, features, sizes, labels, SETTINGS, seed=0)
     assert np.array_equal(again.scores(other), scores)
+
+
+@pytest.mark.parametrize("kind", ["boosting", "network"])
+def test_what_was_never_missing_stands_in_the_middle_when_it_is(kind: str) -> None:
+    """All numbers are far above 0: a missing one that was taken for 0 would come last."""
+    features, sizes, labels = world()
+    features = replace(features, values=features.values + 5)
+    scorer = fit(kind, features, sizes, labels, SETTINGS, seed=0)
+    low, middle, high, unknown = (
+        scorer.scores(Features(features.names, np.array([[5, value, 5]], np.float32))).item()
+        for value in (2, 5, 8, np.nan)
+    )
+    assert low < high
+    assert abs(unknown - middle) < 0.2 * (high - low)
 
 
 def test_a_student_orders_as_its_teacher_does() -> None:
