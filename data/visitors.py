@@ -24,6 +24,11 @@ class Longer(Prepared):
 
     more: pl.DataFrame
 
+    @classmethod
+    def of(cls, shop: Prepared, more: pl.DataFrame) -> "Longer":
+        """A shop, which may be longer already, with more items."""
+        return cls(shop.folder, pl.concat([shop.more, more]) if isinstance(shop, Longer) else more)
+
     @cached_property
     def items(self) -> pl.DataFrame:
         """The shop's catalogue, and the new items."""

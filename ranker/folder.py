@@ -10,13 +10,17 @@ from aisle.data.errors import InputError
 from aisle.data.prepared import Part, Prepared
 from aisle.data.schema import EVENTS
 from aisle.data.settings import TextSettings
+from aisle.data.visitors import last_moment
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 HUB_FILES = ["*.json", "*.txt", "*.parquet", "*.safetensors", "*/*", "*/*/*"]
 
 
 def write_shop(prepared: Prepared, text: TextSettings, folder: Path) -> None:
-    """Write `folder/shop/`: the catalogue as a prepared shop without events, and how items become text."""
+    """Write `folder/shop/`: the catalogue as a prepared shop without events, and how items become text.
+
+    Of the events only the moment of the last one before the test part is kept.
+    """
     shop = folder / "shop"
     (shop / "split").mkdir(parents=True, exist_ok=True)
     prepared.items.write_parquet(shop / "items.parquet")
@@ -25,11 +29,12 @@ def write_shop(prepared: Prepared, text: TextSettings, folder: Path) -> None:
     (shop / "text.json").write_text(text.model_dump_json(indent=1) + "\n")
     kept = ("order", "target_kinds", "seen_kinds", "cuts")
     counts = {name: prepared.counts[name] for name in kept if name in prepared.counts}
+    counts["moment"] = last_moment(prepared)
     (shop / "counts.json").write_text(json.dumps(counts, indent=1) + "\n")
 
 
-def read_shop(folder: Path) -> tuple[Prepared, TextSettings]:
-    """What :func:`write_shop` wrote.
+def read_shop(folder: Path) -> tuple[Prepared, TextSettings, int | None]:
+    """What :func:`write_shop` wrote: the catalogue, how items become text, and the moment.
 
     Raises:
         InputError: it is not there.
@@ -40,7 +45,9 @@ def read_shop(folder: Path) -> tuple[Prepared, TextSettings]:
         raise InputError(
             "a ranker's folder (config.json, shop/, retriever/)", f"{folder}: {error}", "run `aisle ranker`"
         ) from error
-    return Prepared(folder / "shop"), text
+    shop = Prepared(folder / "shop")
+    moment = shop.counts["moment"]
+    return shop, text, None if moment is None else int(str(moment))
 
 
 def copy_retriever(model: Path, folder: Path) -> None:

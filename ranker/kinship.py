@@ -89,5 +89,5 @@ SUMMARIES: dict[str, Callable[[Floats, Floats], Floats]] = {
     "recent": lambda values, weights: (values * weights[:, None, :]).sum(-1),
 }
 """What becomes of the values of a candidate to all past events, newest first and 0 where there is no event;
-`weights` (lists, events) falls with the steps back, and is 0 there, too. The most is 0 at least, so that it is
-the same beside longer histories."""
+`weights` (lists, events) falls with the steps back, and is 0 there, too. The most is 0 at least, so that it
+is the same beside longer histories."""

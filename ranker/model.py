@@ -1,8 +1,8 @@
 """A trained ranker on disk: everything that ranking needs, but the users."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from aisle.ranker.lists import Floats, Lists
 from aisle.ranker.scorers import Scorer
 from aisle.ranker.scorers import load as load_scorer
 from aisle.ranker.settings import RankerSettings
+from aisle.retriever.candidates import Retriever
 
 FORMAT = 2
 CROSS_ENCODER = "cross_encoder"
@@ -68,6 +69,17 @@ class RankerModel:
         return self.blend.scores(
             {kind: one.scores(features) for kind, one in self.scorers.items()}, lists.scores
         )
+
+    def longer(self, retriever: Retriever, texts: Sequence[str]) -> "RankerModel":
+        """The same with items behind its own, which no event names.
+
+        Args:
+            retriever: with the same items.
+            texts: one for each new item.
+        """
+        knowledge = self.knowledge.longer(retriever.prepared, retriever.model)
+        reader = self.cross_encoder and self.cross_encoder.longer(list(texts))
+        return replace(self, knowledge=knowledge, extra=self.extra.longer(len(texts)), cross_encoder=reader)
 
     def save(self, folder: Path) -> None:
         """Write the scorers, `knowledge.safetensors` and, last, `config.json`."""

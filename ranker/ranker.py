@@ -11,7 +11,7 @@ from aisle.data.errors import InputError
 from aisle.data.ids import Rows
 from aisle.data.prepared import Prepared
 from aisle.data.settings import TextSettings
-from aisle.data.visitors import Longer, Visitors
+from aisle.data.visitors import Visitors
 from aisle.ranker.folder import locate_ranker, read_shop
 from aisle.ranker.lists import Floats, Lists
 from aisle.ranker.model import RankerModel
@@ -19,7 +19,16 @@ from aisle.ranker.pairs import PAST
 from aisle.ranker.praise import read_praise
 from aisle.ranker.ranking import ordered
 from aisle.ranker.reasons import Reason, reasons_of
-from aisle.ranker.records import Given, distinct, events_table, history_events, item_id, unknown_items
+from aisle.ranker.records import (
+    Given,
+    distinct,
+    entries,
+    events_table,
+    heard,
+    history_events,
+    item_id,
+    unknown_items,
+)
 from aisle.retriever.candidates import RUN, Retriever
 
 AT_ONCE = 256
@@ -59,12 +68,15 @@ class Ranker:
         retriever: whose scores are features.
         text: how items become text.
         praise: a sentence of a review that speaks for an item, by its id.
+        moment: microseconds since 1970 at which everybody asks: when the shop's last event before the test
+            part happened; None without times.
     """
 
     model: RankerModel
     retriever: Retriever
     text: TextSettings
     praise: Mapping[str, str] = field(default_factory=dict)
+    moment: int | None = None
 
     @classmethod
     def load(cls, name: str | Path) -> "Ranker":
@@ -77,9 +89,9 @@ class Ranker:
         from aisle.retriever.model import load
 
         folder = locate_ranker(name)
-        shop, text = read_shop(folder)
+        shop, text, moment = read_shop(folder)
         retriever = retriever_of(shop, load(folder / "retriever"))
-        return cls(RankerModel.load(folder), retriever, text, read_praise(folder))
+        return cls(RankerModel.load(folder), retriever, text, read_praise(folder), moment)
 
     def rank(
         self,
@@ -93,8 +105,9 @@ class Ranker:
 
         Args:
             history: what the user did, oldest first: item ids, or records with `item_id` and any columns of
-                events. May be empty. Items that the shop does not know count only where a record describes
-                them (columns of items, such as `title`).
+                events. May be empty. Items that the shop does not know count only where a record, here or
+                among the candidates, describes them (columns of items, such as `title`). Times count where
+                every record has one.
             candidates: item ids, or records with `item_id` and columns of items. An item twice counts where
                 it first comes. An unknown item is ranked by what its record says; an unknown bare id is an
                 item without text. What is missing of a known item (a price, a text) is missing to the
@@ -107,13 +120,14 @@ class Ranker:
 
         Raises:
             InputError: an entry is neither an id nor a record with one, a record's column has a wrong type,
-                or `k` is below 1.
+                one id or record stands in the place of a list, or `k` is below 1.
         """
         if k is not None and k < 1:
             raise InputError("k of at least 1, or None for all", f"{k}", "ask for more")
-        asked = distinct(map(item_id, candidates))
+        asked = distinct(map(item_id, entries(candidates)))
         if not asked:
             return []
+        history = heard(entries(history), candidates, self.retriever.prepared.item_ids)
         able = self._knowing([*history, *candidates])
         visitors, lists = able._lists([history], [asked])
         scores = able._scores(visitors, lists)
@@ -153,6 +167,20 @@ class Ranker:
         found = pl.concat([pl.DataFrame(schema={"row": pl.UInt32(), **RUN}), *tables])
         return found.sort("row", "rank").drop("row")
 
+    def in_order(self, shop: Prepared, candidates: pl.DataFrame, k: int | None = None) -> pl.DataFrame:
+        """What the retriever found for a shop's users, in the ranker's order: user_id, rank, item_id, score.
+
+        Args:
+            shop: with the ranker's catalogue; what its users did is known.
+            candidates: user_id, item_id, score, and a column for each source of the retriever.
+            k: length of each answer; all candidates unless told.
+
+        Raises:
+            InputError: a candidate is of an unknown user or item, or twice in a list.
+        """
+        lists = Lists.of(candidates, shop.user_ids, shop.item_ids)
+        return ordered(lists, self._scores(shop, lists), shop.user_ids, shop.item_ids, k)
+
     def scores_of(self, histories: Sequence[Sequence[Given]], lists: Sequence[Sequence[str]]) -> list[Floats]:
         """Scores of each list in the order given; its items are known and distinct."""
         visitors, found = self._lists(histories, lists)
@@ -167,34 +195,35 @@ class Ranker:
 
     def _block(self, block: pl.DataFrame, k: int | None) -> pl.DataFrame:
         wanted = [distinct(items or []) for items in block["candidates"].to_list()]
+        known = self.retriever.prepared.item_ids
+        histories = [heard(items or [], [], known) for items in block["history"].to_list()]
         able = self._knowing([item for items in wanted for item in items])
-        visitors, lists = able._lists([items or [] for items in block["history"].to_list()], wanted)
+        visitors, lists = able._lists(histories, wanted)
         run = ordered(lists, able._scores(visitors, lists), visitors.user_ids, visitors.item_ids, k)
         rows = block.select("row", place=pl.int_range(pl.len()).cast(pl.String), user_id="user_id")
         named = run.rename({"user_id": "place"}).join(rows, on="place", maintain_order="left")
         return named.select("row", *RUN)
 
-    def _knowing(self, entries: Sequence[Given]) -> "Ranker":
+    def _knowing(self, named: Sequence[Given]) -> "Ranker":
         """The ranker, with the items that it does not know added for this call."""
-        shop = self.retriever.prepared
-        more = unknown_items(entries, shop.item_ids)
-        if more is None:
-            return self
+        more = unknown_items(named, self.retriever.prepared.item_ids)
+        return self if more is None else self.with_items(more)
+
+    def with_items(self, more: pl.DataFrame) -> "Ranker":
+        """The ranker of a shop with more items, which are embedded from their texts; nothing is trained.
+
+        Args:
+            more: canonical items (:func:`aisle.data.visitors.items_of`).
+
+        Raises:
+            InputError: an item is there already or twice.
+        """
         from aisle.data.text import render_items
-        from aisle.ranker.train import retriever_of
-        from aisle.retriever.additions import with_items
+        from aisle.retriever.additions import longer
 
         texts = render_items(more, self.text)
-        model = with_items(self.retriever.model, more["item_id"], texts)
-        longer = Longer(shop.folder, more)
-        knowledge = self.model.knowledge.longer(longer, model)
-        extra = {
-            name: np.concatenate([values, np.full(len(more), np.nan, np.float32)])
-            for name, values in self.model.extra.items()
-        }
-        reader = self.model.cross_encoder and self.model.cross_encoder.longer(texts)
-        able = replace(self.model, knowledge=knowledge, extra=extra, cross_encoder=reader)
-        return Ranker(able, retriever_of(longer, model), self.text, self.praise)
+        retriever = longer(self.retriever, more, texts)
+        return replace(self, model=self.model.longer(retriever, texts), retriever=retriever)
 
     def _lists(
         self, histories: Sequence[Sequence[Given]], wanted: Sequence[Sequence[str]]
@@ -208,7 +237,7 @@ class Ranker:
             for name, history in zip(names, histories, strict=True)
             for event in history_events(history, name, kind)
         ]
-        visitors = Visitors(shop.folder, events_table(events, kind), shop, None, names)
+        visitors = Visitors(shop.folder, events_table(events, kind), shop, self.moment, names)
         rows: list[Rows] = [shop.item_ids.rows(list(items)) for items in wanted]
         table = self.retriever.asking(visitors).scored(np.arange(len(names)), PAST, rows)
         return visitors, Lists.of(table, visitors.user_ids, shop.item_ids)

@@ -33,6 +33,34 @@ def item_id(one: Given) -> str:
     return found
 
 
+def entries(given: Sequence[Given]) -> Sequence[Given]:
+    """A history or a list as it is.
+
+    Raises:
+        InputError: it is one id, or one record, and no list of them.
+    """
+    if isinstance(given, str | Mapping):
+        raise InputError("a list of item ids or records", repr(given)[:80], "put it in brackets: [...]")
+    return given
+
+
+def describes(one: Given) -> bool:
+    """Whether an entry says anything of its item but the id."""
+    return isinstance(one, Mapping) and any(one.get(name) is not None for name in ABOUT_ITEMS)
+
+
+def heard(history: Sequence[Given], others: Sequence[Given], items: Ids) -> list[Given]:
+    """The entries of a history that count: of items in the catalogue, and of those that a record describes.
+
+    Args:
+        history: oldest first.
+        others: entries that may describe the same items.
+        items: the catalogue.
+    """
+    told = {item_id(one) for one in (*history, *others) if describes(one)}
+    return [one for one in history if (name := item_id(one)) in items or name in told]
+
+
 def distinct(ids: Iterable[str]) -> list[str]:
     """Each id once, where it first comes.
 
@@ -45,13 +73,18 @@ def distinct(ids: Iterable[str]) -> list[str]:
 def history_events(history: Sequence[Given], user: str, default_kind: str) -> list[dict[str, Any]]:
     """Canonical events of one user, oldest first; of a record, the columns of events count.
 
+    Where an entry has no time, all stay in the order given, and no time counts.
+
     Raises:
         InputError: an entry has no item_id.
     """
-    known = [name for name in EVENTS if name not in ("user_id", "item_id", "position")]
+    timed = all(isinstance(one, Mapping) and one.get("timestamp") is not None for one in history)
+    other = ("user_id", "item_id", "position", *(() if timed else ("timestamp",)))
+    known = [name for name in EVENTS if name not in other]
     events = []
     for position, one in enumerate(history):
-        record = {name: one[name] for name in known if name in one} if isinstance(one, Mapping) else {}
+        about = one if isinstance(one, Mapping) else {}
+        record = {name: about[name] for name in known if about.get(name) is not None}
         events.append(
             {"kind": default_kind, **record, "user_id": user, "item_id": item_id(one), "position": position}
         )
@@ -74,7 +107,9 @@ def events_table(events: Sequence[Mapping[str, Any]], default_kind: str) -> pl.D
 
 
 def unknown_items(entries: Iterable[Given], items: Ids) -> pl.DataFrame | None:
-    """Canonical rows of the items that are not in the catalogue, by their first record; None without any.
+    """Canonical rows of the items that are not in the catalogue; None without any.
+
+    Of an item there more than once, the first record that describes it counts.
 
     Raises:
         InputError: a record says something in another type than it should.
@@ -82,9 +117,10 @@ def unknown_items(entries: Iterable[Given], items: Ids) -> pl.DataFrame | None:
     found: dict[str, dict[str, Any]] = {}
     for one in entries:
         name = item_id(one)
-        if name not in items and name not in found:
-            about = {key: one[key] for key in ABOUT_ITEMS if key in one} if isinstance(one, Mapping) else {}
-            found[name] = {"item_id": name, **about}
+        if name not in items and len(found.get(name, {})) < 2:
+            about = one if isinstance(one, Mapping) else {}
+            told = {key: about[key] for key in ABOUT_ITEMS if about.get(key) is not None}
+            found[name] = {"item_id": name, **told}
     if not found:
         return None
     try:

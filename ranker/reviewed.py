@@ -20,8 +20,8 @@ NOBODY = "\0"
 def sentiment_columns(shop: Prepared, settings: StandingSettings) -> ItemColumns:
     """The standing of each item when the last event before the test part had happened, by `sentiment.<what>`.
 
-    Later reviews are not read. An item without reviews, and one that the shop does not have yet, has the prior
-    and `sentiment.has_reviews` 0. A shop whose reviews have no stars or no times has no such columns.
+    Later reviews are not read. An item without reviews, and one that the shop does not have yet, has the
+    prior and `sentiment.has_reviews` 0. A shop whose reviews have no stars or no times has no such columns.
 
     Args:
         shop: whose reviews before the test part are read.

@@ -12,7 +12,10 @@ from scipy import sparse
 from torch import Tensor
 
 from aisle.data.errors import InputError
+from aisle.data.visitors import Longer
+from aisle.index.exact import ExactIndex
 from aisle.retriever.arithmetic import device
+from aisle.retriever.candidates import Retriever, sources_of
 from aisle.retriever.cooccurrence import CoOccurrence
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.model import Model, build
@@ -41,6 +44,23 @@ def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
         encoder = Encoder.load(model.settings.encoder, device())
         text = torch.cat([model.text, torch.from_numpy(encoder.encode(list(texts), "encoding items"))])
     return _with_text(model, known, text)
+
+
+def longer(retriever: Retriever, items: pl.DataFrame, texts: Sequence[str]) -> Retriever:
+    """The retriever of a shop with more items, as in :func:`with_items`; it searches exactly.
+
+    Args:
+        retriever: of the shop as it is.
+        items: canonical items (:func:`aisle.data.visitors.items_of`).
+        texts: one for each.
+
+    Raises:
+        InputError: an item is there already or twice.
+    """
+    model = with_items(retriever.model, items["item_id"], texts)
+    shop = Longer.of(retriever.prepared, items)
+    vectors = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
+    return Retriever(shop, model, ExactIndex(vectors, retriever.settings), retriever.settings)
 
 
 def with_texts(

@@ -13,20 +13,17 @@ import polars as pl
 from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.settings import TextSettings
-from aisle.data.visitors import Longer, Visitors, events_of, items_of, last_moment, moment_of
+from aisle.data.visitors import Visitors, events_of, items_of, last_moment, moment_of
 from aisle.index.settings import IndexSettings
 from aisle.stages import Workshop
 
 if TYPE_CHECKING:
+    from aisle.data.ids import Rows
     from aisle.ranker.ranker import Ranked, Ranker
     from aisle.ranker.records import Given
     from aisle.retriever.candidates import Retriever
 
 PAST: tuple[Part, ...] = BEFORE["test"]
-
-
-RETRIEVED = 100
-"""Items that are retrieved to be ranked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +64,7 @@ class Recommender:
 
         Workshop(out).input("ranker")
         model, praise = RankerModel.load(out / "ranker"), read_praise(out / "ranker")
-        return replace(found, ranker=Ranker(model, found.retriever, found.text, praise))
+        return replace(found, ranker=Ranker(model, found.retriever, found.text, praise, found._moment))
 
     @classmethod
     def open(cls, out: Path, settings: IndexSettings | None = None) -> "Recommender":
@@ -87,7 +84,9 @@ class Recommender:
         return cls(prepared, retriever, TextSettings.model_validate(used["train"].settings["text"]))
 
     def recommend(self, history: "Sequence[Given]", k: int = 10, *, explain: bool = False) -> "list[Ranked]":
-        """The `k` best items for somebody with a history: the best `RETRIEVED` are retrieved, then ranked.
+        """The `k` best items for somebody with a history: retrieved, then ranked.
+
+        With a ranker, as many are retrieved as its lists of training held (`ranker.pairs.depth`).
 
         Args:
             history: item ids, or records with `item_id` and columns of events, oldest first; may be empty.
@@ -101,17 +100,16 @@ class Recommender:
             InputError: the history cannot be read, `k` is below 1, or reasons are asked for without a ranker.
         """
         from aisle.ranker.ranker import Ranked
-        from aisle.ranker.records import events_table, history_events
+        from aisle.ranker.records import entries, events_table, history_events
 
         if k < 1:
             raise InputError("k of at least 1", f"{k}", "ask for more")
         if explain and self.ranker is None:
             raise InputError("a ranker to explain", "none in this run", "run `aisle ranker` first")
         kind = self.prepared.target_kinds[0]
-        events = events_table(history_events(history, "0", kind), kind)
+        events = events_table(history_events(entries(history), "0", kind), kind)
         visitors = Visitors(self.prepared.folder, events, self.prepared, self._moment, ("0",))
-        wanted = k if self.ranker is None else max(k, RETRIEVED)
-        found = self.retriever.asking(visitors).candidates(np.zeros(1, np.int64), PAST, wanted)
+        found = self.retriever.asking(visitors).candidates(np.zeros(1, np.int64), PAST, self._retrieved(k))
         if self.ranker is not None:
             return self.ranker.rank(history, found["item_id"].to_list(), k, explain=explain)
         return [Ranked(*row) for row in found.select("rank", "item_id", "score").iter_rows()]
@@ -119,13 +117,15 @@ class Recommender:
     def for_users(self, user_ids: list[str], k: int = 10) -> pl.DataFrame:
         """The `k` best unseen items of users of the shop, after all they did before the test part.
 
+        With a ranker, they are retrieved and ranked as in :meth:`recommend`.
+
         Returns:
-            user_id, rank, item_id, score, and the score of each source.
+            user_id, rank, item_id, score; without a ranker also the score of each source.
 
         Raises:
             InputError: a user is unknown: use :meth:`for_visitors`.
         """
-        return self.retriever.candidates(self.prepared.user_ids.rows(user_ids), PAST, k)
+        return self._best(self.retriever, self.prepared.user_ids.rows(user_ids), k)
 
     def for_visitors(self, events: pl.DataFrame, k: int = 10, now: datetime | None = None) -> pl.DataFrame:
         """The `k` best unseen items of anybody, after the events that are given; training is not needed.
@@ -138,7 +138,7 @@ class Recommender:
             now: when they ask; None: when the shop's last event before the test part happened.
 
         Returns:
-            user_id, rank, item_id, score, and the score of each source.
+            As :meth:`for_users`.
 
         Raises:
             InputError: the table cannot be read as events.
@@ -146,11 +146,11 @@ class Recommender:
         given = events_of(events, self.prepared.target_kinds[0])
         moment = self._moment if now is None else moment_of(now)
         visitors = Visitors(self.prepared.folder, given, self.prepared, moment)
-        asked = self.retriever.asking(visitors)
-        return asked.candidates(visitors.user_ids.rows(visitors.user_ids.values), PAST, k)
+        everybody = np.arange(len(visitors.user_ids))
+        return self._best(self.retriever.asking(visitors), everybody, k)
 
     def with_items(self, items: pl.DataFrame) -> "Recommender":
-        """The same with new items, which are embedded from their texts; nothing is trained.
+        """The same, its ranker too, with new items, which are embedded from their texts; nothing is trained.
 
         Args:
             items: `item_id` and other columns of items (:mod:`aisle.data.schema`).
@@ -159,18 +159,23 @@ class Recommender:
             InputError: an item is there already, or a column is unknown.
         """
         from aisle.data.text import render_items
-        from aisle.index.exact import ExactIndex
-        from aisle.retriever.additions import with_items
-        from aisle.retriever.candidates import Retriever, sources_of
-        from aisle.retriever.weights import FUSED
+        from aisle.retriever.additions import longer
 
         more = items_of(items)
-        model = with_items(self.retriever.model, more["item_id"], render_items(more, self.text))
-        earlier = self.prepared.more if isinstance(self.prepared, Longer) else more.head(0)
-        shop = Longer(self.prepared.folder, pl.concat([earlier, more]))
-        vectors = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
-        settings = self.retriever.settings
-        return Recommender(shop, Retriever(shop, model, ExactIndex(vectors, settings), settings), self.text)
+        ranker = self.ranker and self.ranker.with_items(more)
+        retriever = (
+            ranker.retriever if ranker else longer(self.retriever, more, render_items(more, self.text))
+        )
+        return Recommender(retriever.prepared, retriever, self.text, ranker)
+
+    def _best(self, retriever: "Retriever", users: "Rows", k: int) -> pl.DataFrame:
+        """The `k` best items of users of the retriever's shop, ranked if there is a ranker."""
+        found = retriever.candidates(users, PAST, self._retrieved(k))
+        return found if self.ranker is None else self.ranker.in_order(retriever.prepared, found, k)
+
+    def _retrieved(self, k: int) -> int:
+        """Items to retrieve: with a ranker, lists as long as those that it learned from."""
+        return k if self.ranker is None else max(k, self.ranker.model.settings.pairs.depth)
 
     @cached_property
     def _moment(self) -> int | None:

@@ -1,6 +1,7 @@
 """The ranking API: what is documented about odd input, and that all its doors agree."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from aisle import Recommender
 from aisle.cli import app
 from aisle.data.errors import InputError
+from aisle.data.prepared import Prepared
+from aisle.data.visitors import last_moment
 from aisle.ranker import Ranker
 
 CHEAP, DEAR = ["i0", "i2", "i4"], ["i1", "i3", "i5"]
@@ -67,6 +70,61 @@ def test_unknown_items_are_ranked_by_what_is_said_of_them(ranker: Ranker) -> Non
     assert cheap[0].score > dear[0].score
     assert sorted(ids(ranker.rank(CHEAP, [about, "i11", "unheard of"]))) == ["i11", "new", "unheard of"]
     assert ids(ranker.rank([*CHEAP, "unheard of"], ["i11", "i10"]))[0] == "i10"
+
+
+def test_unknown_bare_ids_of_a_history_are_passed_over(ranker: Ranker) -> None:
+    candidates = ["i10", "i11", "i12", "new"]
+    expected = ranker.rank(CHEAP, candidates)
+    assert ranker.rank([*CHEAP, "unheard of", {"item_id": "nor of", "kind": "click"}], candidates) == expected
+    assert ranker.rank([*CHEAP, "new"], candidates) == expected, "known by its id alone"
+    frame = pl.DataFrame(
+        {
+            "user_id": ["a", "b"],
+            "history": [CHEAP, [*CHEAP, "new", "unheard of"]],
+            "candidates": [candidates, candidates[:3]],
+        }
+    )
+    many = ranker.rank_many(frame).filter(pl.col("user_id") == "b")["score"].to_list()
+    assert many == pytest.approx([one.score for one in ranker.rank(CHEAP, candidates[:3])], abs=1e-5)
+    dear = {"item_id": "new", "price": 100.0}
+    described = ranker.rank([*CHEAP, dear, dear, dear], candidates[:3])
+    assert described != ranker.rank(CHEAP, candidates[:3])
+
+
+def test_the_record_that_describes_an_item_counts_wherever_it_stands(ranker: Ranker) -> None:
+    about = {"item_id": "new", "title": "thing number 100", "price": 10.0}
+    (expected,) = ranker.rank(CHEAP, [about])
+    assert ranker.rank(CHEAP, ["new", about]) == [expected]
+    free = ranker.rank(CHEAP, [{**about, "price": 0.0}])
+    assert free == ranker.rank(CHEAP, [{**about, "price": None}]), "0 is no price"
+
+
+def test_fields_that_say_nothing_change_nothing(ranker: Ranker) -> None:
+    when = datetime(2024, 1, 1, tzinfo=UTC)
+    records = [{"item_id": item, "kind": None, "rating": None, "timestamp": None} for item in CHEAP]
+    expected = ranker.rank(CHEAP, ["i10", "i11"])
+    assert ranker.rank(records, ["i10", "i11"]) == expected
+    some = [{"item_id": CHEAP[0], "timestamp": when}, *CHEAP[1:]]
+    assert ranker.rank(some, ["i10", "i11"]) == expected, "the order given stays where a time is missing"
+
+
+def test_one_id_is_no_list(ranker: Ranker, run: Path) -> None:
+    for asked in (("i0", ["i10"]), (CHEAP, "i10"), ({"item_id": "i0"}, ["i10"])):
+        with pytest.raises(InputError, match="in brackets"):
+            ranker.rank(*asked)
+    with pytest.raises(InputError, match="in brackets"):
+        Recommender.open(run).recommend("i0")
+
+
+def test_nothing_to_rank_is_no_error(ranker: Ranker) -> None:
+    frame = pl.DataFrame({"user_id": ["a"], "history": [CHEAP], "candidates": [[]]})
+    assert ranker.rank_many(frame).is_empty()
+    assert ranker.rank_many(frame.clear()).schema == ranker.rank_many(frame).schema
+
+
+def test_everybody_asks_when_the_shop_was_last_seen(ranker: Ranker, run: Path) -> None:
+    visitors, _ = ranker._lists([CHEAP], [["i10"]])
+    assert visitors.moment == last_moment(Prepared(run / "prepare"))
 
 
 def test_entries_without_an_id_and_columns_of_a_wrong_type_are_refused(ranker: Ranker) -> None:
@@ -160,5 +218,22 @@ def test_the_recommender_retrieves_and_ranks(run: Path) -> None:
     assert not set(ids(found)) & set(CHEAP)
     retrieved = Recommender.open(run).recommend(CHEAP, k=5)
     assert [one.rank for one in retrieved] == [1, 2, 3, 4, 5]
+    for_one = shop.for_visitors(pl.DataFrame({"user_id": ["me"] * 3, "item_id": CHEAP}), k=5)
+    assert for_one["item_id"].to_list() == ids(found)
+    user = shop.for_users(["u000"], k=3)
+    ranked = pl.read_parquet(run / "rank" / "ranked.parquet").filter(pl.col("user_id") == "u000").head(3)
+    assert user["item_id"].to_list() == ranked["item_id"].to_list()
     with pytest.raises(InputError, match="aisle ranker"):
         Recommender.open(run).recommend(CHEAP, explain=True)
+
+
+def test_new_items_are_ranked_with_the_others(run: Path) -> None:
+    shop = Recommender.load(run)
+    new = pl.DataFrame({"item_id": ["cheap", "dear"], "price": [10.0, 100.0]})
+    new = new.with_columns(title=pl.lit("thing number 100"))
+    longer = shop.with_items(new.head(1)).with_items(new.tail(1))
+    scores = {one.item_id: one.score for one in longer.recommend(CHEAP, k=62)}
+    assert scores["cheap"] > scores["dear"]
+    records = {one["item_id"]: one for one in new.to_dicts()}
+    direct = shop.ranker.rank(CHEAP, [records.get(item, item) for item in scores], k=None)
+    assert scores == pytest.approx({one.item_id: one.score for one in direct}, abs=1e-5)
