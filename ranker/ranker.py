@@ -17,7 +17,7 @@ from aisle.ranker.lists import Floats, Lists
 from aisle.ranker.model import RankerModel
 from aisle.ranker.pairs import PAST
 from aisle.ranker.praise import read_praise
-from aisle.ranker.ranking import ordered
+from aisle.ranker.ranking import histories_of, ordered, scored
 from aisle.ranker.reasons import Reason, reasons_of
 from aisle.ranker.records import (
     Given,
@@ -178,8 +178,8 @@ class Ranker:
         Raises:
             InputError: a candidate is of an unknown user or item, or twice in a list.
         """
-        lists = Lists.of(candidates, shop.user_ids, shop.item_ids)
-        return ordered(lists, self._scores(shop, lists), shop.user_ids, shop.item_ids, k)
+        lists, scores = scored(self.model, shop, histories_of(shop), candidates)
+        return ordered(lists, scores, shop.user_ids, shop.item_ids, k)
 
     def scores_of(self, histories: Sequence[Sequence[Given]], lists: Sequence[Sequence[str]]) -> list[Floats]:
         """Scores of each list in the order given; its items are known and distinct."""
@@ -243,8 +243,7 @@ class Ranker:
         return visitors, Lists.of(table, visitors.user_ids, shop.item_ids)
 
     def _scores(self, visitors: Prepared, lists: Lists) -> Floats:
-        histories = visitors.histories(*PAST).merge_repeats(visitors.target_kinds)
-        return self.model.scores(self.model.features(lists, histories), lists, visitors)
+        return self.model.scores(self.model.features(lists, histories_of(visitors)), lists, visitors)
 
 
 def _checked(frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:

@@ -109,7 +109,7 @@ class Recommender:
         kind = self.prepared.target_kinds[0]
         events = events_table(history_events(entries(history), "0", kind), kind)
         visitors = Visitors(self.prepared.folder, events, self.prepared, self._moment, ("0",))
-        found = self.retriever.asking(visitors).candidates(np.zeros(1, np.int64), PAST, self._retrieved(k))
+        found = self.retriever.asking(visitors).candidates(np.zeros(1, np.int64), PAST, self.retrieved(k))
         if self.ranker is not None:
             return self.ranker.rank(history, found["item_id"].to_list(), k, explain=explain)
         return [Ranked(*row) for row in found.select("rank", "item_id", "score").iter_rows()]
@@ -170,10 +170,10 @@ class Recommender:
 
     def _best(self, retriever: "Retriever", users: "Rows", k: int) -> pl.DataFrame:
         """The `k` best items of users of the retriever's shop, ranked if there is a ranker."""
-        found = retriever.candidates(users, PAST, self._retrieved(k))
+        found = retriever.candidates(users, PAST, self.retrieved(k))
         return found if self.ranker is None else self.ranker.in_order(retriever.prepared, found, k)
 
-    def _retrieved(self, k: int) -> int:
+    def retrieved(self, k: int) -> int:
         """Items to retrieve: with a ranker, lists as long as those that it learned from."""
         return k if self.ranker is None else max(k, self.ranker.model.settings.pairs.depth)
 

@@ -14,7 +14,7 @@ from aisle.data.buckets import read_bucket
 from aisle.data.errors import InputError
 from aisle.data.visitors import Visitors
 from aisle.index.settings import IndexSettings
-from aisle.recommender import PAST, RETRIEVED, Recommender
+from aisle.recommender import PAST, Recommender
 from aisle.retriever.candidates import RUN, fingerprint
 from aisle.retriever.weights import FUSED
 
@@ -118,8 +118,7 @@ class Worker:
         from aisle.ranker.ranking import histories_of, ordered, scored
 
         ranker = self.recommender.ranker if self.work.rerank else None
-        wanted = self.work.k if ranker is None else max(self.work.k, RETRIEVED)
-        wanted = min(wanted, len(self.shop.item_ids))
+        wanted = min(self.recommender.retrieved(self.work.k), len(self.shop.item_ids))
         histories = None if ranker is None else histories_of(asked)
         for block in self.retriever.asking(asked).blocks(PAST, wanted, alone=False):
             if ranker is None or histories is None or not len(block[FUSED]):
