@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from math import ceil
+from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 from aisle.eval.metrics.measure import parse
@@ -15,8 +16,8 @@ from aisle.eval.report.sections.spread import of_tenth
 
 Tone = Literal["good", "bad", "open", "note"]
 
-POWER = 2.8
-"""Standard errors between 0 and a difference that a test at 5% shows four times of five: 1.96 + 0.84."""
+POWER = 0.84
+"""Standard errors beyond what a test needs, for it to reject four times of five."""
 
 FEW = 30
 """Users below which a part of the truth says little."""
@@ -40,20 +41,48 @@ class Finding(NamedTuple):
 
 def findings(report: Report) -> list[Finding]:
     """Most important first."""
-    found = (_contest, _parts, _ceiling, _slices, _popularity, _calibration, _customers)
+    found = (_leaks, _contest, _parts, _ceiling, _slices, _popularity, _calibration, _customers)
     return [finding for make in found for finding in make(report)]
+
+
+def smallest_shown(test: Comparison, report: Report) -> float:
+    """The difference from which on one like this is shown, among all comparisons of the report.
+
+    The standard error is read from the interval; the level is that of the first step of Holm's correction.
+    """
+    return _errors(report) * _error(test, report)
 
 
 def users_needed(test: Comparison, report: Report) -> int | None:
     """Users with whom a difference of this size would be shown four times of five; None where nobody can say.
 
-    The standard error of the difference is read from its interval, and falls with the root of the users.
+    The standard error of the difference falls with the root of the users.
     """
-    users = report.protocol.get("users")
-    error = (test.high - test.low) / (2 * 1.96)
+    users, error = report.protocol.get("users"), _error(test, report)
     if not isinstance(users, int) or not test.difference or not error:
         return None
-    return ceil(users * (POWER * error / test.difference) ** 2)
+    return ceil(users * ((_errors(report) + POWER) * error / test.difference) ** 2)
+
+
+def _error(test: Comparison, report: Report) -> float:
+    """Standard error of a difference."""
+    return (test.high - test.low) / (2 * NormalDist().inv_cdf((1 + report.method.confidence) / 2))
+
+
+def _errors(report: Report) -> float:
+    """Standard errors from 0 that a test needs to reject among all comparisons."""
+    return NormalDist().inv_cdf(1 - (1 - report.method.confidence) / (2 * len(report.comparisons)))
+
+
+def _leaks(report: Report) -> Iterator[Finding]:
+    found = report.leaks.findings if report.leaks else []
+    leaks = sum(one.severity == "leak" for one in found)
+    if leaks:
+        head = f"Do not trust these figures: {leaks} {'leak was' if leaks == 1 else 'leaks were'} found."
+        yield Finding("bad", head, f"{found[0].what} What to do: {found[0].fix}.", "leaks")
+    elif found:
+        head = f"{len(found)} {'thing' if len(found) == 1 else 'things'} here may be too good to be true."
+        yield Finding("open", head, f"{found[0].what} What to do: {found[0].fix}.", "leaks")
 
 
 def _contest(report: Report) -> Iterator[Finding]:
@@ -69,13 +98,14 @@ def _contest(report: Report) -> Iterator[Finding]:
         text = f"Stay with {other}. Where {model} loses is below: by part of the users, and user by user."
         yield Finding("bad", f"{model} is not ready.", text, "tests")
     else:
-        smallest = (test.high - test.low) / 2
-        text = f"With these users, differences below about {smallest:.4f} cannot be told from chance."
+        smallest, tests = smallest_shown(test, report), len(report.comparisons)
+        text = f"With these users, differences below about {smallest:.4f} cannot be told from chance among "
+        text += f"{tests:,} comparison{'s' * (tests > 1)}."
         needed = users_needed(test, report)
         users = report.protocol.get("users")
         if needed is not None and isinstance(users, int) and needed > users:
             text += f" To show one of {abs(test.difference):.4f} takes about {_round(needed)} users; "
-            text += f"here are {users:,}."
+            text += f"here are {users:,}. Fewer models in the report take fewer, too."
         yield Finding("open", f"Do not choose between {model} and {other} by these figures.", text, "tests")
 
 

@@ -9,8 +9,9 @@ from aisle.eval.report.sections.background import background, costs, counts
 from aisle.eval.report.sections.calibration import calibration_figure
 from aisle.eval.report.sections.curves import accuracy
 from aisle.eval.report.sections.customers import customers_parts
+from aisle.eval.report.sections.leaks import leak_parts, without_leaks
 from aisle.eval.report.sections.learning import learning
-from aisle.eval.report.sections.models import at_cut_off, differences, leaders, other_tests
+from aisle.eval.report.sections.models import at_cut_off, differences, duel, leaders, other_tests
 from aisle.eval.report.sections.roles import key
 from aisle.eval.report.sections.slices import parts
 from aisle.eval.report.sections.spread import spread
@@ -33,7 +34,9 @@ def _parts(report: Report) -> dict[str, Any]:
         "evidence": evidence(report),
         "facts": _facts(report),
         "findings": findings(report),
-        "warnings": report.warnings,
+        "warnings": without_leaks(report.warnings, report.leaks),
+        "leaks": leak_parts(report.leaks) if report.leaks else None,
+        "duel": duel(report),
         "key": key(report),
         "level": f"{report.method.confidence:.0%}",
         "primary": report.primary,

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from reports import comparison, full, made
+from reports import comparison, full, leaked, made
 
 from aisle.eval.report.context import Context
-from aisle.eval.report.findings import findings, users_needed
+from aisle.eval.report.findings import findings, smallest_shown, users_needed
 from aisle.eval.report.schema import Estimate, Report
 
 
@@ -24,16 +24,17 @@ def test_a_model_that_wins_earns_a_trial_and_one_that_loses_does_not():
 
 
 def test_undecided_says_what_it_would_take():
-    """With 1,234 users the interval is 0.008 wide around 0.01: more users than that are not needed."""
+    """The interval is 0.008 wide, and among 6 comparisons the first one has to be beyond 5% / 6."""
     report = made("undecided")
     test = comparison("two_tower", "als", "undecided")
-    error = 0.008 / (2 * 1.96)
-    assert users_needed(test, report) == pytest.approx(1234 * (2.8 * error / 0.01) ** 2, abs=1)
+    error, z = 0.008 / (2 * 1.959964), 2.638257
+    assert smallest_shown(test, report) == pytest.approx(z * error)
+    assert users_needed(test, report) == pytest.approx(1234 * ((z + 0.84) * error / 0.01) ** 2, abs=1)
     narrow = test.model_copy(update={"difference": 0.001})
-    assert users_needed(narrow, report) == pytest.approx(1234 * (2.8 * error / 0.001) ** 2, abs=1)
-    wide = report.model_copy(update={"comparisons": [narrow]})
-    assert "To show one of 0.0010 takes about 40,000 users; here are 1,234." in said(wide)["tests"]
-    assert "differences below about 0.0040 cannot be told from chance" in said(wide)["tests"]
+    assert users_needed(narrow, report) == pytest.approx(1234 * ((z + 0.84) * error / 0.001) ** 2, abs=1)
+    wide = report.model_copy(update={"comparisons": [narrow, *report.comparisons[1:]]})
+    assert "To show one of 0.0010 takes about 62,000 users; here are 1,234." in said(wide)["tests"]
+    assert "differences below about 0.0054 cannot be told from chance" in said(wide)["tests"]
 
 
 def test_no_word_that_no_test_allows():
@@ -82,3 +83,13 @@ def test_popularity_calibration_and_customers():
         "Buyers' opinion of 1 items and aspects got worse lately, of 1 better."
     )
     assert "calibration" not in said(full().with_context(Context(calibration=None)))
+
+
+def test_leaks_come_first_and_say_what_to_do():
+    found = leaked("suspicion", "leak")
+    first = findings(full().model_copy(update={"leaks": found}))[0]
+    assert (first.tone, first.section) == ("bad", "leaks")
+    assert first.head == "Do not trust these figures: 1 leak was found."
+    first = findings(full().model_copy(update={"leaks": leaked("suspicion")}))[0]
+    assert (first.tone, first.head) == ("open", "1 thing here may be too good to be true.")
+    assert first.text == "A suspicion. What to do: look again."

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from reports import HOSTILE, full, made, text, tree
+from reports import HOSTILE, full, leaked, made, text, tree
 
 from aisle.eval.report.html import html
 from aisle.eval.report.sections.learning import learning
@@ -82,6 +82,42 @@ def test_no_word_that_no_test_allows():
     assert verdict(report).startswith("No difference shown between two_tower and als, the best baseline")
     for said in (text(html(report)), verdict(report), evidence(report)):
         assert not re.search(r"\b(better|worse)\b", said)
+
+
+def test_leaks_have_a_section_of_their_own_and_are_no_warnings_besides():
+    found = leaked("leak", "leak", "suspicion")
+    warnings = ["Leak (time order): A leak.", "bm25 leaves out 3 of 1234 users."]
+    said = text(html(full().model_copy(update={"leaks": found, "warnings": warnings})))
+    assert "Leak: time order. A leak. And 1 more of the kind. What to do: look again." in said
+    assert "user u, item i; user v, item j" in said
+    assert "duplicates: nothing found training text: not looked for; needs the texts of items" in said
+    assert "Leak (time order)" not in said
+    assert "bm25 leaves out" in said
+    assert "Leaks make values" not in text(html(made()))
+
+
+def test_users_are_shown_with_reasons_and_what_they_wanted():
+    said = text(html(full()))
+    for piece in (
+        "Found, and moved up 12% of all users are like this. User u-1 , 12 earlier events.",
+        "Kettle & <sieve> Acme · 19.90 · Kitchen two_tower: place 2 · als: place 1",
+        "↑ from 2 · said 3.1%",
+        "took “Pot of steel with a very long nam…” +0.80 price +0.25",
+        "Boils fast, pours well.",
+        "review · 4 of 5 stars · 2024-05-06",
+        "Nothing: a new user.",
+    ):
+        assert piece in said, piece
+
+
+def test_what_buyers_say_is_on_the_page():
+    said = text(html(full()))
+    assert (
+        "Of 321 items and aspects with enough reviews, 1 got worse and 1 better; about 10% of these" in said
+    )
+    assert "Kettle & <sieve>: price 0.75 → 0.45 Too dear now." in said
+    assert "all items: price 0.75 → 0.95" in said
+    assert "price 80 0.60 20% Fair. Too dear." in said
 
 
 def test_names_are_shown_as_they_are():

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+from markupsafe import Markup
+
 from aisle.eval.metrics.measure import parse
 from aisle.eval.report.plots import Dot, dots
 from aisle.eval.report.published import published
 from aisle.eval.report.schema import Comparison, Estimate, Report
 from aisle.eval.report.sections.figure import Estimates, Figure, Grid, Tests
-from aisle.eval.report.sections.roles import measures, role_of, tested
+from aisle.eval.report.sections.roles import leading, measures, role_of, tested
 
 
 def leaders(report: Report) -> list[Figure]:
@@ -35,6 +37,19 @@ def leaders(report: Report) -> list[Figure]:
             )
         figures.append(Figure(measure, svg, tables))
     return figures
+
+
+def duel(report: Report) -> Markup | None:
+    """The leading models alone, for the head of the page; None where there is one."""
+    shown = leading(report)
+    if len(shown) < 2:
+        return None
+    found = [(model, report.models[model][report.primary]) for model in shown]
+    rows = [Dot(model, one.value, one.low, one.high, role_of(report, model)) for model, one in found]
+    level = f"{report.method.confidence:.0%}"
+    return dots(
+        rows, name=f"{report.primary} of {', '.join(shown)}", axis=f"{report.primary}, {level} intervals"
+    )
 
 
 def at_cut_off(report: Report) -> Estimates:

@@ -17,11 +17,11 @@ def role_of(report: Report, model: str) -> Role:
 
 
 def leading(report: Report) -> list[str]:
-    """Models of plots that show few: the judged one, the best other of ours, the one it is held against."""
+    """Models of plots that show few: the judged one, the next of ours, the one it is held against."""
     contest = report.contest()
     if contest is None:
         return report.ranking()[:1]
-    parts = [model for model in report.ranking() if role_of(report, model) == "part"]
+    parts = [model for model in report.ours if role_of(report, model) == "part"]
     return [contest[0], *parts[:1], contest[1]]
 
 

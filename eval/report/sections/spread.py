@@ -40,7 +40,7 @@ def _concentration(report: Report, found: Popularity) -> Figure:
     rows += [[model, *(f"{share:.0%}" for share in found.models[model])] for model in report.ranking()]
     columns = ["most popular", *(f"{share:.0%}" for share in found.catalogue)]
     note = (
-        f"How much of the first {found.k} places the most popular items take. A line above the dashed one "
-        "shows popular items more often than users want them."
+        f"Share of the first {found.k} places that popular items take. "
+        "Above the dashed line: more than users want of them."
     )
     return Figure("popularity", svg, [Grid("", columns, rows)], note)
