@@ -46,11 +46,12 @@ def compare(
             high=float(high),
             p=p,
             p_holm=float(p_holm),
-            outcome=_outcome(difference, float(p_holm), settings.confidence),
+            outcome=outcome(difference, float(p_holm), settings.confidence),
         )
 
 
-def _outcome(difference: float, p: float, confidence: float) -> Outcome:
+def outcome(difference: float, p: float, confidence: float) -> Outcome:
+    """What a test allows to say of a difference: nothing, unless its p-value is small enough."""
     if p >= 1 - confidence:
         return "undecided"
     return "better" if difference > 0 else "worse"

@@ -19,10 +19,11 @@ from aisle.eval.leaks import Material, Strategy, check_leaks
 from aisle.eval.measuring import measure
 from aisle.eval.metrics.measure import parse
 from aisle.eval.protocol import describe
-from aisle.eval.report.schema import Method, Popularity, Report, Slice
+from aisle.eval.report.schema import Method, Popularity, Report
 from aisle.eval.runs import check_truth
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.slices import Known, slices
+from aisle.eval.slices.measuring import measure_parts
 
 
 def evaluate(
@@ -40,13 +41,13 @@ def evaluate(
     """Measure every run against the truth and compare every pair of them.
 
     Args:
-        truth: user_id, item_id and optionally relevance (:mod:`aisle.eval.runs`).
+        truth: user_id, item_id and optionally relevance (:mod:`aisle.eval.runs`) and timestamp.
         runs: by model name; user_id, item_id, score and optionally rank. Each is asked for once and
             forgotten before the next, so a mapping that reads them when asked needs memory for one.
         protocol: what was decided before the runs were made (:mod:`aisle.eval.protocol`).
         catalogue: what is known of the items; metrics that need more than is given are left out.
-        past: what was known before: user_id, item_id (null in events without item) and optionally
-            timestamp. With it, new users and items are reported apart (:mod:`aisle.eval.slices`), and the
+        past: what was known before: user_id, item_id (null in events without item), and timestamp and rating
+            where they are known. It decides what is reported apart (:mod:`aisle.eval.slices`), and the
             popularity of the items is counted where the catalogue does not tell it.
         material: the data around the truth, for leak checks (:mod:`aisle.eval.leaks`); none are made without.
         seed: of the resampling; the same inputs and seed give the same report.
@@ -66,7 +67,7 @@ def evaluate(
     wanted = check_truth(truth)
     if past is not None and catalogue is not None and not catalogue.has("events"):
         catalogue = catalogue.counted(past)
-    parts = slices(wanted, Known.of(past)) if past is not None and settings.tested else {}
+    parts = slices(wanted, Known.of(past, truth, catalogue)) if settings.tested else {}
     popular = Popular.of(catalogue)
     measured = {
         name: measure(runs[name], wanted, name, catalogue, parts, settings, seed, material, popular)
@@ -76,21 +77,13 @@ def evaluate(
     if material is not None:
         leaks = check_leaks(material, [found for model in measured.values() for found in model.findings])
     comparisons = list(compare(measured, settings, seed, ours))
-    return Report(
+    report = Report(
         protocol=describe(protocol or {}, wanted, settings.k, catalogue.size if catalogue else None),
         models={name: model.estimates for name, model in measured.items()},
         primary=settings.primary,
         ours=list(ours),
         comparisons=comparisons,
         leaks=leaks,
-        slices={
-            name: Slice(
-                users=len(part.users),
-                pairs=len(part.pairs),
-                models={model: found.slices[name] for model, found in measured.items()},
-            )
-            for name, part in parts.items()
-        },
         popularity=popular
         and Popularity(
             k=parse(settings.primary).k,
@@ -111,6 +104,9 @@ def evaluate(
             **{package: version(package) for package in ("aisle", "numpy", "polars")},
         },
     )
+    scores = {name: model.parts for name, model in measured.items()}
+    apart = measure_parts(parts, scores, report.contest(), settings, seed)
+    return report.model_copy(update={"slices": apart})
 
 
 def evaluate_files(

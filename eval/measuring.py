@@ -26,7 +26,8 @@ class Measured:
         estimates: by measure, in the order of the settings.
         scores: of the tested measures, float64 (n_users, n_tested).
         means: bootstrap means of the same, float64 (resamples, n_tested).
-        slices: the tested measures in each part of the truth that is reported apart.
+        parts: scores of the tested measures on each part of the truth that is reported apart, by its name,
+            float64 (n_users of the part, n_tested).
         findings: what leak checks say of the lists.
         popular: share of the places that the most popular items take; empty where popularity is unknown.
     """
@@ -35,7 +36,7 @@ class Measured:
     counts: RunCounts
     scores: Floats
     means: Floats
-    slices: dict[str, dict[str, Estimate]]
+    parts: Mapping[str, Floats]
     findings: Sequence[Finding] = ()
     popular: Sequence[float] = ()
 
@@ -82,7 +83,7 @@ def measure(
         counts=_counts(run, judged),
         scores=scores[:, tested],
         means=means[:, tested],
-        slices={name: _measure_part(judged.part(part), settings, seed) for name, part in parts.items()},
+        parts={name: _part_scores(judged.part(part), settings) for name, part in parts.items()},
         findings=[] if material is None else [*check_lists(name, judged, material)],
         popular=popular.shown(judged, parse(settings.primary).k) if popular else [],
     )
@@ -99,12 +100,10 @@ def _counts(run: pl.DataFrame, judged: Judged) -> RunCounts:
     )
 
 
-def _measure_part(judged: Judged, settings: EvaluateSettings, seed: int) -> dict[str, Estimate]:
-    """The tested measures of a run by a part of the truth."""
+def _part_scores(judged: Judged, settings: EvaluateSettings) -> Floats:
+    """The tested measures of a run by a part of the truth, float64 (n_users of the part, n_tested)."""
     measures = [parse(name) for name in settings.tested]
-    scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
-    means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)
-    return _estimates(measures, scores, means, settings.confidence)
+    return np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
 
 
 def _estimates(

@@ -41,7 +41,9 @@ def _natural(item: str) -> tuple[tuple[int, str], ...]:
 def _next_to(material: Material, name: str, order: Rows) -> Iterator[Finding]:
     """The tested item stands beside the user's last one, far more often than beside that of anybody else."""
     last = material.past.group_by("user_id").agg(last=pl.col("item_id").sort_by("time").last())
-    both = material.pairs.join(last, on="user_id").filter(pl.col("item_id") != pl.col("last"))
+    both = material.pairs.join(last, on="user_id", maintain_order="left").filter(
+        pl.col("item_id") != pl.col("last")
+    )
     wanted, before = material.places(both["item_id"]), material.places(both["last"])
     known = (wanted >= 0) & (before >= 0)
     if not known.any():

@@ -27,7 +27,7 @@ DISTINCT, OUTSIDE = 100, 0.3
 def check_lists(name: str, judged: Judged, material: Material) -> Iterator[Finding]:
     """What is wrong with the lists of one run."""
     yield from _seen(name, judged, material)
-    if len(judged.truth) < USERS or not len(judged.list_ranks):
+    if len(judged.truth) < USERS or not len(judged.lists.items):
         return
     yield from _answers_in_all(name, judged, material)
     yield from _tested_alone(name, judged, material)
@@ -38,20 +38,15 @@ def _seen(name: str, judged: Judged, material: Material) -> Iterator[Finding]:
     known = material.known
     if not len(known):
         return
-    width = judged.list_ranks.max(initial=0) + 1
-    hits = np.isin(judged.list_users * width + judged.list_ranks, judged.hit_users * width + judged.hit_ranks)
+    hits = judged.truth.frame[judged.hit_pairs]
     found = pl.DataFrame(
-        {
-            "user_id": judged.truth.users.values.gather(judged.list_users[hits]),
-            "item_id": judged.items.gather(judged.list_items[hits]),
-        }
+        {"user_id": judged.truth.users.values.gather(hits["user"]), "item_id": hits["item_id"]}
     ).join(known, on=["user_id", "item_id"], how="semi")
     if len(found):
         masked = "although seen items are masked" if material.masked else "which copying the past would do"
         yield _finding(
             "leak" if material.masked else "suspicion",
-            f"{len(found)} of {int(np.count_nonzero(hits))} hits of {name} are items that the user had "
-            f"before, {masked}.",
+            f"{len(found)} of {len(hits)} hits of {name} are items that the user had before, {masked}.",
             [f"user {user}, item {item}" for user, item in found.head(EXAMPLES).rows()],
             "leave what users have seen out of the run, or say that repeats count and compare with copying",
         )
@@ -59,15 +54,16 @@ def _seen(name: str, judged: Judged, material: Material) -> Iterator[Finding]:
 
 def _answers_in_all(name: str, judged: Judged, material: Material) -> Iterator[Finding]:
     """Short lists that hold every answer were made by adding it."""
-    found = len(judged.hit_users) / max(1, len(judged.truth.frame))
-    longest = int(np.bincount(judged.list_users).max())
+    longest = int(judged.lists.sizes.max())
+    hits = int(np.count_nonzero(judged.hit_ranks <= longest))
+    found = hits / max(1, len(judged.truth.frame))
     returned = len(judged.items)
     if found >= ALL and longest <= SHORT * material.catalogue.n_unique() and returned > 2 * longest:
         yield _finding(
             "leak",
             f"Lists of {name} hold {found:.1%} of all that users wanted in {longest} places, of "
             f"{material.catalogue.n_unique()} items: they seem to be samples with the answer added.",
-            [f"{len(judged.hit_users)} of {len(judged.truth.frame)} wanted items returned at some rank"],
+            [f"{hits} of {len(judged.truth.frame)} wanted items returned at some rank"],
             "rank all items; values over samples are not comparable with any others",
         )
 

@@ -76,6 +76,10 @@ class Slice(BaseModel):
     users: int = Field(description="users of this part; the values are means over them")
     pairs: int = Field(description="pairs of such a user and a relevant item")
     models: dict[str, dict[str, Estimate]] = Field(description="model, tested measure, estimate")
+    comparison: Comparison | None = Field(
+        None,
+        description="the two models of the verdict, tested on this part; p_holm is corrected over all parts",
+    )
 
 
 class Popularity(BaseModel):
@@ -118,7 +122,7 @@ class Report(Context):
     )
     comparisons: list[Comparison] = Field(description="all pairs of models on the tested measures")
     slices: dict[str, Slice] = Field(
-        {}, description="new and known users, new and known items; none where nothing is new"
+        {}, description="parts of the truth that are reported apart, as far as the data tells them apart"
     )
     popularity: Popularity | None = Field(
         None, description="how popular is what is shown; null where popularity or catalogue were not given"

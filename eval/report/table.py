@@ -1,11 +1,13 @@
 """The report as a table for the terminal."""
 
+from collections.abc import Mapping
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from aisle.eval.metrics.measure import parse
-from aisle.eval.report.schema import Report
+from aisle.eval.report.schema import Report, Slice
 from aisle.eval.report.verdict import verdict
 
 ALSO = ("mrr", "coverage")
@@ -14,7 +16,8 @@ ALSO = ("mrr", "coverage")
 
 def tables(report: Report) -> list[Table]:
     """The table of all models and, where anything is new, that of new and known users and items."""
-    return [table(report), *([_slices(report)] if report.slices else [])]
+    new = {name: part for name, part in report.slices.items() if ":" not in name}
+    return [table(report), *([_slices(report, new)] if new else [])]
 
 
 def table(report: Report) -> Table:
@@ -51,10 +54,10 @@ def table(report: Report) -> Table:
     return shown
 
 
-def _slices(report: Report) -> Table:
+def _slices(report: Report, parts: Mapping[str, Slice]) -> Table:
     """One measure by part of the truth: the primary one, or the first tested where that one is not tested."""
     ranking = report.ranking()
-    measured = list(next(iter(report.slices.values())).models[ranking[0]])
+    measured = list(next(iter(parts.values())).models[ranking[0]])
     measure = report.primary if report.primary in measured else measured[0]
     shown = Table(
         box=SIMPLE_HEAD,
@@ -66,11 +69,11 @@ def _slices(report: Report) -> Table:
         title_style="",
     )
     shown.add_column(f"{measure} of", overflow="fold")
-    for name in report.slices:
+    for name in parts:
         shown.add_column(name, justify="right")
     for model in ranking:
-        values = [f"{part.models[model][measure].value:.4f}" for part in report.slices.values()]
+        values = [f"{part.models[model][measure].value:.4f}" for part in parts.values()]
         shown.add_row(Text(model, style="bold" if model in report.ours else ""), *values)
     shown.add_section()
-    shown.add_row("users", *(f"{part.users:,}" for part in report.slices.values()))
+    shown.add_row("users", *(f"{part.users:,}" for part in parts.values()))
     return shown

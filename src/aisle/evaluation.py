@@ -56,11 +56,11 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         folders.inputs["train"] / "model",
     )
     report = evaluate(
-        truth,
+        _with_times(truth, prepared),
         runs,
         protocol=_protocol(prepared, stages["prepare"], used),
-        catalogue=Catalogue.of(prepared.items.select("item_id")),
-        past=prepared.past(PART).select("user_id", "item_id").collect(),
+        catalogue=Catalogue.of(prepared.items.select("item_id", "categories", "price")),
+        past=_past(prepared),
         material=_material(prepared, text),
         settings=settings.evaluate,
         seed=settings.seed,
@@ -174,6 +174,17 @@ def _texts(prepared: Prepared, settings: TextSettings, part: Part) -> list[str]:
     from aisle.retriever.texts import item_texts
 
     return item_texts(prepared, settings, *BEFORE[part])
+
+
+def _past(prepared: Prepared) -> pl.DataFrame:
+    """What was known before: users, items, times and stars."""
+    return prepared.past(PART).select("user_id", "item_id", "timestamp", "rating").collect()
+
+
+def _with_times(truth: pl.DataFrame, prepared: Prepared) -> pl.DataFrame:
+    """The truth with the time at which each user first took what it wanted, null where none is known."""
+    taken = prepared.events(PART).group_by("user_id", "item_id").agg(pl.col("timestamp").min()).collect()
+    return truth.join(taken, on=["user_id", "item_id"], how="left", maintain_order="left")
 
 
 def _material(prepared: Prepared, text: TextSettings) -> Material:

@@ -267,12 +267,9 @@ def with_ids(order: list[str]) -> Material:
 
 def ids_in_order_of_sessions() -> Material:
     """Items numbered as they stand at the ends of sessions, the tested one behind the one before."""
-    ends = (
-        pl.concat(clean().parts.values())
-        .sort("user_id", "timestamp")
-        .group_by("user_id", maintain_order=True)
-    )
-    return with_ids(ends.tail(2)["item_id"].unique(maintain_order=True).to_list())
+    events = pl.concat(clean().parts.values()).sort("user_id", "timestamp")
+    ends = events.filter(pl.int_range(pl.len()).reverse().over("user_id") < 2)
+    return with_ids(ends["item_id"].unique(maintain_order=True).to_list())
 
 
 def by_popularity() -> list[str]:
@@ -390,9 +387,9 @@ def run_of(lists: dict[str, list[str]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["user_id", "item_id", "score"], orient="row")
 
 
-def of_run(run: pl.DataFrame, material: Material) -> list[str]:
+def of_run(run: pl.DataFrame, material: Material, depth: int = 100) -> list[str]:
     truth = check_truth(material.pairs.select("user_id", "item_id"))
-    judged = judge(check_run(run, truth, "mine"), truth, depth=100)
+    judged = judge(check_run(run, truth, "mine"), truth, depth=depth)
     return [finding.what for finding in check_lists("mine", judged, material)]
 
 
@@ -436,6 +433,8 @@ def test_samples_with_the_answer_added_are_reported():
         lists[user] = list(dict.fromkeys([*lists[user], item]))
     (what,) = of_run(run_of(lists), world.material())
     assert "samples with the answer added" in what
+    everything = run_of(random_lists(world, ITEMS))
+    assert of_run(everything, world.material(), depth=20) == []
 
 
 def test_candidates_taken_from_the_answers_are_reported():
