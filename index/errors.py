@@ -12,3 +12,7 @@ class IndexFault(ValueError):  # noqa: N818 (the thing at fault is an index, not
 
     def __str__(self) -> str:
         return f"expected: {self.expected}\nfound:    {self.found}\nto do:    {self.fix}"
+
+
+class Damaged(IndexFault):
+    """Files that are not as they were written."""

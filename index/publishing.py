@@ -129,7 +129,7 @@ def collect(versions: Versions, keep: int) -> list[str]:
         versions.storage.drop(name)
     used = {found.delta_of(name) for name in names} if found is not None else set()
     for name in set(versions.storage.deltas()) - used:
-        versions.storage.drop(name)
+        _dropped(versions, name)
     served = {one.version for one in found.publications} if found is not None else set()
     once = [name for name in names if name in served and name != live]
     never = [name for name in names if name not in served]

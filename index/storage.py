@@ -4,7 +4,9 @@ import hashlib
 import os
 import re
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from aisle.durable import move, remove, sync, sync_tree, write_whole
@@ -21,9 +23,11 @@ class Storage(ABC):
 
     Attributes:
         work: folder of this machine for the lock, unfinished versions and the cache of vectors.
+        copies: whether `here` gives copies, which may be damaged where the original is not.
     """
 
     work: Path
+    copies = False
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
@@ -122,6 +126,8 @@ class RemoteStorage(Storage):
     Object stores replace a file in one step; they have no locks. One machine may write at a time.
     """
 
+    copies = True
+
     def __init__(self, url: str, work: Path | None = None) -> None:
         import fsspec
 
@@ -173,23 +179,29 @@ class RemoteStorage(Storage):
         content = self.read(f"{name}/{NAME}")
         if content is None:
             raise FileNotFoundError(f"no version {name} in {self.url}")
-        if not fresh and (folder / NAME).is_file() and (folder / NAME).read_bytes() == content:
+        if not fresh and self._has(folder, content):
             return folder
         folder.mkdir(parents=True, exist_ok=True)
         for file in Description.parse(content, self._at(name)).files:
-            part = folder / f".{file}.{os.getpid()}.new"
+            part = folder / f".{file}.{os.getpid()}-{get_ident()}.new"
             self.files.get_file(self._at(name, file), str(part))
             part.replace(folder / file)
-        write_whole(folder / NAME, content)
+        if not self._has(folder, content):  # else it stays the file that readers hold a lease on
+            write_whole(folder / NAME, content)
         self._forget()
         return folder
 
+    def _has(self, folder: Path, content: bytes) -> bool:
+        """Whether a description with this content was fetched, and so all that belongs to it."""
+        return (folder / NAME).is_file() and (folder / NAME).read_bytes() == content
+
     def _forget(self) -> None:
         """Remove what was fetched of versions that are gone, unless a reader has it open."""
-        there = set(self.all_folders())
-        for folder in (self.work / "fetched").iterdir():
+        fetched = list((self.work / "fetched").iterdir())
+        there = set(self.all_folders())  # asked last: what others fetched meanwhile is not in the list
+        for folder in fetched:
             if folder.name not in there:
-                with unused(folder / NAME) as free:
+                with unused(folder / NAME) as free, suppress(FileNotFoundError):  # others forget, too
                     if free:
                         remove(folder)
 

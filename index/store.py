@@ -21,7 +21,7 @@ from aisle.index.base import Index
 from aisle.index.columns import IdColumn, read_vectors, write_ids, write_vectors
 from aisle.index.delta import load_delta
 from aisle.index.description import NAME, Check, Description, entries
-from aisle.index.errors import IndexFault
+from aisle.index.errors import Damaged, IndexFault
 from aisle.index.searched import FaissIndex
 from aisle.index.settings import IndexSettings
 
@@ -37,18 +37,19 @@ class Stored:
         description: what it says about itself.
         index: ready to search.
         ids: of its rows.
+        kept: the vectors as they came, mapped into memory; None where they are not kept.
     """
 
     folder: Path
     description: Description
     index: Index
     ids: IdColumn
+    kept: Float[NDArray[np.float32], "n dim"] | None = None
 
     @cached_property
     def vectors(self) -> Float[NDArray[np.float32], "n dim"]:
-        """The vectors as they came, mapped into memory; those in the index where they are not kept."""
-        path = self.folder / VECTORS
-        return read_vectors(path) if path.is_file() else self.index.vectors
+        """The vectors as they came, or those in the index where they are not kept."""
+        return self.index.vectors if self.kept is None else self.kept
 
 
 def save(
@@ -146,7 +147,7 @@ def open_folder(
     """
     description = Description.read(folder)
     if damage := description.damage(folder, check):
-        raise IndexFault("an index as it was written", f"{folder}: {damage}", "rebuild with `aisle index`")
+        raise Damaged("an index as it was written", f"{folder}: {damage}", "rebuild with `aisle index`")
     if model is not None and model != description.model:
         raise IndexFault(
             f"vectors of model {model[:12]}",
@@ -159,7 +160,11 @@ def open_folder(
     if not len(ids) == len(index) == description.items:
         found = f"{folder}: {len(ids):,} ids, {len(index):,} vectors"
         raise IndexFault(f"{description.items:,} items", found, "rebuild with `aisle index`")
-    return Stored(folder, description, index, ids)
+    kept = read_vectors(folder / VECTORS) if VECTORS in description.files else None
+    if kept is not None and kept.shape != (description.items, description.dim):
+        wanted = f"vectors of shape {(description.items, description.dim)}"
+        raise IndexFault(wanted, f"{folder}: shape {kept.shape}", "rebuild with `aisle index`")
+    return Stored(folder, description, index, ids, kept)
 
 
 def with_delta(stored: Stored, folder: Path, check: Check = "all") -> Stored:
@@ -176,7 +181,7 @@ def with_delta(stored: Stored, folder: Path, check: Check = "all") -> Stored:
     """
     description = Description.read(folder)
     if damage := description.damage(folder, check):
-        raise IndexFault("changes as they were written", f"{folder}: {damage}", "roll back, or rebuild")
+        raise Damaged("changes as they were written", f"{folder}: {damage}", "roll back, or rebuild")
     if (description.data, description.model) != (stored.description.data, stored.description.model):
         raise IndexFault("changes to this version", f"{folder}: those of another", "roll back, or rebuild")
     settings = IndexSettings.model_validate(description.settings)

@@ -13,7 +13,7 @@ lease on the version that they opened, so that it is not collected under them.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from aisle.durable import remove
 from aisle.index import pointer as pointers
 from aisle.index.description import NAME, Check, Description
-from aisle.index.errors import IndexFault
+from aisle.index.errors import Damaged, IndexFault
 from aisle.index.lease import Lease
 from aisle.index.pointer import Pointer
 from aisle.index.settings import IndexSettings
@@ -172,27 +172,19 @@ class Versions:
             IndexFault: nothing is published, there is no such version, it is damaged, or its vectors are
                 another model's.
         """
+        fresh = False
         for _ in range(TRIES):
             name, delta = (version, "") if version is not None else self._live()
             try:
-                folder = self.storage.here(name)
-                lease = Lease(folder / NAME)
-                changes = self.storage.here(delta) if delta else None
-            except (FileNotFoundError, NotADirectoryError):
+                return self._opened(name, delta, settings, model, check, fresh)
+            except (FileNotFoundError, NotADirectoryError):  # collected meanwhile
                 if version is not None:
                     break
-                continue
-            try:
-                stored = open_folder(folder, settings, model=model, check=check)
-                if changes is not None:
-                    stored = with_delta(stored, changes, check)
-                return Opened(name, stored, lease)
-            except FileNotFoundError:  # changes that were replaced meanwhile
-                lease.close()
-                continue
-            except BaseException:
-                lease.close()
-                raise
+            except Damaged:
+                if fresh or not self.storage.copies:
+                    raise
+                log.warning("what was fetched of %s is damaged: it is fetched again", name)
+                fresh = True
         raise IndexFault(
             f"version {name} in {self.storage}", "it is not there", "`aisle index list` shows all versions"
         )
@@ -214,6 +206,31 @@ class Versions:
         start = f"{DELTA}{version}-"
         numbers = [int(name.removeprefix(start)) for name in self.storage.deltas() if name.startswith(start)]
         return f"{start}{max(numbers, default=0) + 1:06d}"
+
+    def _opened(
+        self,
+        name: str,
+        delta: str,
+        settings: IndexSettings | None,
+        model: str | None,
+        check: Check,
+        fresh: bool,
+    ) -> Opened:
+        """Version and changes, both kept from being collected while they are opened.
+
+        What was opened of changes is in memory, or mapped; they need no lease any longer.
+        """
+        with ExitStack() as leases:
+            folder = self.storage.here(name, fresh=fresh)
+            lease = Lease(folder / NAME)
+            leases.callback(lease.close)
+            stored = open_folder(folder, settings, model=model, check=check)
+            if delta:
+                changes = self.storage.here(delta, fresh=fresh)
+                with closing(Lease(changes / NAME)):
+                    stored = with_delta(stored, changes, check)
+            leases.pop_all()
+            return Opened(name, stored, lease)
 
     def _live(self) -> tuple[str, str]:
         found = self.pointer()

@@ -74,6 +74,43 @@ def test_readers_keep_their_version_while_others_are_published(place):
     np.testing.assert_array_equal(reader.stored.vectors, before)  # what is mapped stays
 
 
+def test_a_look_at_every_byte_takes_nothing_from_readers(place):
+    versions, _ = built(place, circle(20))
+    reader = versions.open(CPU)
+    built(place, circle(20, changed=3), job=RebuildSettings(keep=1))
+    assert [one.damage for one in versions.listing(check="all")] == [None, None]
+    with versions.writing():
+        assert collect(versions, 1) == []  # the first is still being read
+    reader.close()
+
+
+def test_vectors_are_those_that_came_even_when_their_file_is_gone(tmp_path):
+    versions = Versions(tmp_path)
+    rounding = CPU.model_copy(update={"storage": "int8"})
+    name = rebuild(versions, circle(20), rounding, JOB).version
+    opened = versions.open()
+    (tmp_path / name / "vectors.safetensors").unlink()
+    np.testing.assert_array_equal(opened.stored.vectors, circle(20).encode(circle(20).texts))
+    assert not np.array_equal(opened.stored.index.vectors, opened.stored.vectors)
+
+
+@pytest.mark.parametrize("check", ["all", "sizes"])
+def test_a_damaged_copy_of_what_is_sound_is_fetched_again(tmp_path, check):
+    place = f"memory://copies-{tmp_path.name}"
+    versions = Versions(place, tmp_path / "reader")
+    name = rebuild(versions, circle(20), CPU, JOB).version
+    versions.open(CPU).close()
+    copy = tmp_path / "reader" / "fetched" / name / "ids.arrow"
+    whole = copy.read_bytes()
+    copy.write_bytes(flipped(whole, 99) if check == "all" else whole[:-1])
+    assert versions.open(CPU, check=check).stored.ids.of(np.array([19])) == ["i0019"]
+    assert copy.read_bytes() == whole
+    versions.storage.files.pipe_file(f"{versions.storage.root}/{name}/ids.arrow", flipped(whole, 99)[:-1])
+    copy.write_bytes(b"")
+    with pytest.raises(IndexFault, match=r"ids\.arrow has"):
+        versions.open(CPU, check=check)
+
+
 def test_a_reader_that_is_forgotten_keeps_nothing(tmp_path):
     versions, (first,) = built(tmp_path, circle(20))
     reader = versions.open(CPU)
