@@ -33,12 +33,14 @@ class Changes:
         alive: bool (rows,): which rows there are, of those that were ever given out.
         current: bool (n,): which rows of the large index are still as it has them.
         rows: of the items in `small`, ascending.
-        small: exact index of the items that were added or replaced; None if there are none.
+        vectors: float32 (m, dim), of the items that were added or replaced, as they came.
+        small: exact index of them; None if there are none.
     """
 
     alive: Bool[NDArray[np.bool_], " rows"]
     current: Bool[NDArray[np.bool_], " n"]
     rows: Int[NDArray[np.int64], " m"]
+    vectors: Float[NDArray[np.float32], "m dim"]
     small: ExactIndex | None
 
 
@@ -59,7 +61,8 @@ class Updated(Index):
         self.base = base
         self.settings = settings.model_copy(update={"kind": "exact", "device": "cpu", "storage": "float32"})
         self._lock = Lock()
-        self._changes = Changes(np.ones(n, np.bool_), np.ones(n, np.bool_), np.empty(0, np.int64), None)
+        none = np.empty(0, np.int64), np.empty((0, base.dim), np.float32)
+        self._changes = Changes(np.ones(n, np.bool_), np.ones(n, np.bool_), *none, None)
 
     def __len__(self) -> int:
         """Rows that were ever given out; those of deleted items stay empty."""
@@ -77,13 +80,24 @@ class Updated(Index):
 
     @property
     def changed(self) -> int:
-        """Items that the small index holds; searches slow down as it grows, until `compacted`."""
+        """Items that the small index holds; searches slow down as it grows, until all is built anew."""
         return len(self._changes.rows)
 
     @property
     def vectors(self) -> Vectors:
         """All item vectors as they are stored; zeros in the rows of deleted items."""
-        return self._stored(self._changes)
+        changes = self._changes
+        small = changes.vectors if changes.small is None else changes.small.vectors
+        return _merged(changes, self.base.vectors, small)
+
+    def as_they_came(self, kept: Vectors) -> Float[NDArray[np.float32], "rows dim"]:
+        """All item vectors before they were stored; zeros in the rows of deleted items.
+
+        Args:
+            kept: those of the large index, float32 (n, dim).
+        """
+        changes = self._changes
+        return _merged(changes, kept, changes.vectors)
 
     def reconstruct(self, rows: Int[NDArray[np.int64], " m"]) -> Float[NDArray[np.float32], "m dim"]:
         """The stored vectors of some rows.
@@ -137,17 +151,7 @@ class Updated(Index):
             alive = changes.alive.copy()
             alive[rows] = False
             kept = np.isin(changes.rows, rows, invert=True)
-            self._set(alive, changes.rows[kept], self._small_vectors()[kept])
-
-    def compacted(self) -> tuple[Vectors, Int[NDArray[np.int64], " n"]]:
-        """All items there are, to build a large index of again.
-
-        Returns:
-            Their vectors and rows: row `i` of an index built of them is row `rows[i]` here.
-        """
-        changes = self._changes
-        rows = np.flatnonzero(changes.alive)
-        return self._stored(changes)[rows], rows
+            self._set(alive, changes.rows[kept], changes.vectors[kept])
 
     def search(
         self,
@@ -191,11 +195,7 @@ class Updated(Index):
         kept = np.isin(self._changes.rows, rows, invert=True)
         held = np.concatenate([self._changes.rows[kept], rows])
         order = np.argsort(held)
-        self._set(alive, held[order], np.concatenate([self._small_vectors()[kept], vectors])[order])
-
-    def _small_vectors(self) -> Vectors:
-        small = self._changes.small
-        return np.empty((0, self.dim), np.float32) if small is None else small.vectors
+        self._set(alive, held[order], np.concatenate([self._changes.vectors[kept], vectors])[order])
 
     def _set(
         self,
@@ -206,26 +206,17 @@ class Updated(Index):
         current = alive[: len(self.base)].copy()
         current[rows[rows < len(current)]] = False
         small = ExactIndex(vectors, self.settings) if len(rows) else None
-        self._changes = Changes(alive, current, rows, small)
-
-    def _stored(self, changes: Changes) -> Vectors:
-        stored = np.zeros((len(changes.alive), self.dim), np.float32)
-        stored[: len(changes.current)] = self.base.vectors
-        stored[~changes.alive] = 0
-        if changes.small is not None:
-            stored[changes.rows] = changes.small.vectors
-        return stored
+        self._changes = Changes(alive, current, rows, vectors, small)
 
 
 def save_delta(index: Updated, folder: Path) -> None:
     """Write the changes to `FILE` in an existing folder: whole, or as they were before."""
     changes = index._changes
     deleted = np.flatnonzero(~changes.alive)
-    vectors = np.empty((0, index.dim), np.float32) if changes.small is None else changes.small.vectors
     kind = pl.Array(pl.Float32, index.dim)
     table = pl.concat(
         [
-            pl.DataFrame({"row": changes.rows, "vector": pl.Series(vectors, dtype=kind)}),
+            pl.DataFrame({"row": changes.rows, "vector": pl.Series(changes.vectors, dtype=kind)}),
             pl.DataFrame({"row": deleted, "vector": pl.Series([None] * len(deleted), dtype=kind)}),
         ]
     )
@@ -272,6 +263,17 @@ def load_delta(base: Index, folder: Path, settings: IndexSettings) -> Updated:
         check_vectors(vectors)
     index._set(alive, held["row"].to_numpy(), vectors)
     return index
+
+
+def _merged(
+    changes: Changes, base: Vectors, small: Float[NDArray[np.float32], "m dim"]
+) -> Float[NDArray[np.float32], "rows dim"]:
+    """Vectors of all rows: the large index's, but for changed rows; zeros in those of deleted items."""
+    merged = np.zeros((len(changes.alive), base.shape[1]), np.float32)
+    merged[: len(changes.current)] = base
+    merged[~changes.alive] = 0
+    merged[changes.rows] = small
+    return merged
 
 
 def _check_rows(changes: Changes, rows: Rows) -> None:

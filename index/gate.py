@@ -45,12 +45,19 @@ class Side:
         ids: of its rows.
         vectors: as they came, float32 (n, dim).
         metric: inner_product or cosine.
+        rows: those that have an item; None: all.
     """
 
     index: Index
     ids: pl.Series
     vectors: Vectors
     metric: str = "inner_product"
+    rows: Int[NDArray[np.int64], " items"] | None = None
+
+    @property
+    def items(self) -> Int[NDArray[np.int64], " items"]:
+        """Rows that have an item."""
+        return np.arange(len(self.ids), dtype=np.int64) if self.rows is None else self.rows
 
 
 def inspect(fresh: Side, live: Side | None, settings: GateSettings) -> list[Finding]:
@@ -64,8 +71,8 @@ def inspect(fresh: Side, live: Side | None, settings: GateSettings) -> list[Find
     count drift change of the number of items, as a share of the live version's
 
     Args:
-        fresh: the new index.
-        live: the one that is served; None for the first.
+        fresh: the new index, an item in each row.
+        live: what is served, changes included; None for the first.
         settings: thresholds, and how much is sampled.
     """
     norms = lengths(fresh.vectors)
@@ -80,9 +87,9 @@ def inspect(fresh: Side, live: Side | None, settings: GateSettings) -> list[Find
     findings.append(at_least("recall", recall(fresh, rows, settings.k), settings.min_recall))
     if live is None:
         return findings
-    before = lengths(live.vectors)
+    before = lengths(live.vectors)[live.items]
     drift = abs(float(norms.mean()) / max(float(before.mean()), 1e-12) - 1)
-    count = abs(len(fresh.ids) / len(live.ids) - 1)
+    count = abs(len(fresh.ids) / max(len(live.items), 1) - 1)
     return [
         *findings,
         at_most("norm drift", drift, settings.max_norm_drift),
@@ -94,7 +101,7 @@ def inspect(fresh: Side, live: Side | None, settings: GateSettings) -> list[Find
 def overlap(fresh: Side, live: Side, settings: GateSettings) -> float:
     """Mean share of the neighbours that both versions name, over sampled items of both; 0 without any."""
     new = pl.DataFrame({"id": fresh.ids, "new": np.arange(len(fresh.ids), dtype=np.int64)})
-    old = pl.DataFrame({"id": live.ids, "old": np.arange(len(live.ids), dtype=np.int64)})
+    old = pl.DataFrame({"id": live.ids.gather(live.items), "old": live.items})
     common = new.join(old, on="id", maintain_order="left")
     chosen = common[sampled(np.arange(len(common), dtype=np.int64), settings.sample)]
     if not len(chosen):

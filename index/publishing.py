@@ -5,6 +5,7 @@ Whoever calls these holds :meth:`aisle.index.versions.Versions.writing`.
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 
 from aisle.index import pointer as pointers
 from aisle.index.description import NAME
@@ -59,7 +60,7 @@ def publish(
         IndexFault: it is damaged or not there, or the pointer is damaged.
     """
     before = versions.pointer()
-    findings = _inspect(versions, name, settings, gate, None if before is None else before.version)
+    findings = _inspect(versions, name, settings, gate, before)
     failed = [finding.check for finding in findings if not finding.passed]
     if failed and not force:
         raise GateFault(name, findings)
@@ -148,21 +149,25 @@ def _dropped(versions: Versions, name: str) -> bool:
 
 
 def _inspect(
-    versions: Versions, name: str, settings: IndexSettings, gate: GateSettings, live: str | None
+    versions: Versions, name: str, settings: IndexSettings, gate: GateSettings, before: Pointer | None
 ) -> list[Finding]:
-    fresh = versions.open(settings, version=name)
-    before = None
-    try:
-        if live is not None and live != name:
-            before = versions.open(settings, version=live, check="sizes")
-    except IndexFault as fault:
-        log.warning("the live version cannot be compared with: %s", fault.found)
-    try:
-        return inspect(_side(fresh), None if before is None else _side(before), gate)
-    finally:
-        fresh.close()
-        if before is not None:
-            before.close()
+    with closing(versions.open(settings, version=name)) as fresh:
+        if before is None or before.version == name:
+            return inspect(_side(fresh), None, gate)
+        served = _served(versions, name, settings, before)
+        with closing(served) if served is not None else nullcontext():
+            return inspect(_side(fresh), None if served is None else _side(served), gate)
+
+
+def _served(versions: Versions, name: str, settings: IndexSettings, before: Pointer) -> Opened | None:
+    """What is served, with its changes; where it is damaged, the newest sound one that was, but `name`."""
+    earlier = {one.version for one in before.publications} & set(versions.names()) - {name, before.version}
+    for version in (None, *sorted(earlier, reverse=True)):
+        try:
+            return versions.open(settings, version=version)
+        except IndexFault as fault:
+            log.warning("%s cannot be compared with: %s", version or "the live version", fault.found)
+    return None
 
 
 def _point(
@@ -193,4 +198,4 @@ def _point(
 
 def _side(opened: Opened) -> Side:
     stored = opened.stored
-    return Side(stored.index, stored.ids.series(), stored.vectors, stored.description.metric)
+    return Side(stored.index, stored.ids.series(), stored.vectors, stored.description.metric, stored.rows)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import polars as pl
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from aisle.durable import remove
 from aisle.index import store
 from aisle.index.cache import VectorCache, key_of
 from aisle.index.description import Description
@@ -139,7 +141,7 @@ def rebuild(
         encoded = 0
         if name is None:
             clock.begin("encode")
-            cache = VectorCache(versions.work / "cache" / source.encoder[:16])
+            cache = VectorCache(cache_of(versions, source.encoder))
             vectors, encoded = embedded(cache, keys, source, job.block)
             clock.begin("build")
             item_vectors = vectors if source.finish is None else source.finish(vectors)
@@ -168,7 +170,22 @@ def rebuild(
             clock.begin("collect")
             collect(versions, job.keep)
             clock.end()
+        _forget_encoders(versions, source.encoder)
     return Rebuilt(name, "published", encoded, len(source.ids), publication, clock.seconds)
+
+
+def cache_of(versions: Versions, encoder: str) -> Path:
+    """Folder with the vectors of texts by one encoder, whatever its fingerprint looks like."""
+    return versions.work / "cache" / hashlib.sha256(encoder.encode()).hexdigest()[:16]
+
+
+def _forget_encoders(versions: Versions, encoder: str) -> None:
+    """Remove vectors by encoders of versions that are gone: a model trained every night is a new one each."""
+    made = [one.description.encoder for one in versions.listing() if one.description is not None]
+    used = {cache_of(versions, one) for one in (encoder, *made)}
+    for folder in cache_of(versions, encoder).parent.glob("*"):
+        if folder not in used:
+            remove(folder)
 
 
 def check_source(source: Source) -> None:

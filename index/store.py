@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from aisle.index import kinds
 from aisle.index.base import Index
 from aisle.index.columns import IdColumn, read_vectors, write_ids, write_vectors
-from aisle.index.delta import load_delta
+from aisle.index.delta import Updated, load_delta
 from aisle.index.description import NAME, Check, Description, entries
 from aisle.index.errors import Damaged, IndexFault
 from aisle.index.searched import FaissIndex
@@ -38,6 +38,7 @@ class Stored:
         index: ready to search.
         ids: of its rows.
         kept: the vectors as they came, mapped into memory; None where they are not kept.
+        base: the version as it was built, where `index` has changes to it.
     """
 
     folder: Path
@@ -45,11 +46,20 @@ class Stored:
     index: Index
     ids: IdColumn
     kept: Float[NDArray[np.float32], "n dim"] | None = None
+    base: "Stored | None" = None
 
     @cached_property
     def vectors(self) -> Float[NDArray[np.float32], "n dim"]:
-        """The vectors as they came, or those in the index where they are not kept."""
+        """The vectors as they came, or those in the index where they are not kept; zeros where no item is."""
+        if isinstance(self.index, Updated) and self.base is not None and self.base.kept is not None:
+            return self.index.as_they_came(self.base.kept)
         return self.index.vectors if self.kept is None else self.kept
+
+    @property
+    def rows(self) -> Int[NDArray[np.int64], " items"]:
+        """Rows that have an item."""
+        alive = self.index.alive if isinstance(self.index, Updated) else np.ones(len(self.index), np.bool_)
+        return np.flatnonzero(alive)
 
 
 def save(
@@ -190,7 +200,7 @@ def with_delta(stored: Stored, folder: Path, check: Check = "all") -> Stored:
     if not len(ids) == len(index) == description.items:
         found = f"{folder}: {len(ids):,} ids, {len(index):,} rows"
         raise IndexFault(f"{description.items:,} rows", found, "roll back, or rebuild")
-    return Stored(folder, description, index, ids)
+    return Stored(folder, description, index, ids, base=stored)
 
 
 def _check_header(path: Path, description: Description) -> None:

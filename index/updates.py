@@ -24,7 +24,7 @@ from aisle.index.errors import IndexFault
 from aisle.index.kinds import build
 from aisle.index.pointer import Publication
 from aisle.index.publishing import collect, point_to_delta, publish
-from aisle.index.rebuild import Source, check_source, embedded
+from aisle.index.rebuild import Source, cache_of, check_source, embedded
 from aisle.index.rebuild_settings import RebuildSettings
 from aisle.index.settings import IndexSettings
 from aisle.index.store import save
@@ -82,7 +82,7 @@ def update(versions: Versions, source: Source | None, deleted: Sequence[str], jo
             _delete(index, rows, deleted)
             added = replaced = encoded = 0
             if source is not None:
-                cache = VectorCache(versions.work / "cache" / source.encoder[:16])
+                cache = VectorCache(cache_of(versions, source.encoder))
                 keys = [key_of(text) for text in source.texts]
                 vectors, encoded = embedded(cache, keys, source, job.block)
                 vectors = vectors if source.finish is None else source.finish(vectors)
@@ -113,8 +113,9 @@ def compact(versions: Versions, job: RebuildSettings, *, force: bool = False, wh
         try:
             stored = opened.stored
             settings = _settings(stored.description)
-            index = _updatable(stored.index, settings)
-            vectors, rows = index.compacted()
+            rows = stored.rows
+            vectors = stored.vectors[rows]
+            changed = stored.index.changed if isinstance(stored.index, Updated) else 0
             delta = stored.description.files.get("delta.parquet")
             said = f"{stored.description.data} {'' if delta is None else delta.sha256}"
             data = hashlib.sha256(said.encode()).hexdigest()
@@ -128,7 +129,7 @@ def compact(versions: Versions, job: RebuildSettings, *, force: bool = False, wh
                 encoder=stored.description.encoder,
                 data=data,
                 settings=settings,
-                counts={**stored.description.counts, "compacted": index.changed},
+                counts={**stored.description.counts, "compacted": changed},
                 vectors=vectors,
             )
             versions.add(folder, name)

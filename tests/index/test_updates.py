@@ -126,6 +126,41 @@ def test_compaction_makes_one_version_of_both(versions):
     assert versions.pointer().delta == ""
 
 
+@pytest.mark.parametrize("metric", ["inner_product", "cosine"])
+def test_compaction_keeps_vectors_as_they_came(tmp_path, metric):
+    """Whatever the index rounds them to, and however often."""
+
+    def longer(texts, what=""):
+        return angles(texts) * np.float32(3.7)
+
+    rounding = IndexSettings(device="cpu", storage="int8", metric=metric)
+    versions = Versions(tmp_path / "index")
+    whole = circle(4, encode=longer)
+    rebuild(versions, whole, rounding, JOB)
+    for degrees in (45, 135):
+        update(versions, items(longer, new=degrees), [], JOB)
+        wanted = longer([*whole.texts, str(degrees)])
+        np.testing.assert_array_equal(versions.open().stored.vectors, wanted)
+        compact(versions, JOB)
+        np.testing.assert_array_equal(versions.open().stored.vectors, wanted)
+
+
+def test_the_gate_compares_with_what_is_served_changes_included(tmp_path):
+    """Three of ten items are sold out since: what comes without them has lost nothing."""
+    versions = Versions(tmp_path / "index")
+    strict = RebuildSettings(gate=GateSettings(max_count_drift=0, min_overlap=1, k=2))
+    source = circle(10)
+    rebuild(versions, source, CPU, strict)
+    update(versions, items(new=3), [], strict)
+    update(versions, None, ["i0007", "i0008", "i0009", "new"], strict)
+    left = Source(source.ids[:7], source.texts[:7], angles, source.encoder, source.model)
+    checks = {one.check: one.value for one in rebuild(versions, left, CPU, strict).publication.checks}
+    assert (checks["count drift"], checks["overlap"]) == (0, 1)
+    assert checks["norm drift"] == pytest.approx(0, abs=1e-6)
+    update(versions, None, ["i0006"], strict)
+    assert compact(versions, strict).version == versions.pointer().version
+
+
 def test_damaged_changes_are_noticed(tmp_path):
     versions = Versions(tmp_path / "index")
     rebuild(versions, circle(4), CPU, JOB)

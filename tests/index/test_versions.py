@@ -299,6 +299,14 @@ def test_a_damaged_live_version_is_replaced_by_the_next_rebuild(tmp_path):
     assert versions.open(CPU).version == done.version != name
 
 
+def test_a_damaged_live_version_does_not_open_the_gate(tmp_path):
+    """The version before it is there to compare with."""
+    versions, (_, name) = built(tmp_path, circle(20), circle(20, changed=1))
+    (tmp_path / name / "index.faiss").write_bytes(b"")
+    with pytest.raises(GateFault, match=r"count drift 0\.5, at most 0\.2: FAILED"):
+        rebuild(versions, circle(10), CPU, JOB)
+
+
 def test_a_damaged_pointer_is_told_and_nothing_is_removed(tmp_path):
     versions, names = built(tmp_path, circle(20), circle(20, changed=1))
     path = tmp_path / pointer.NAME
@@ -394,6 +402,21 @@ def test_another_encoder_encodes_everything_and_fails_the_gate_only_where_it_dif
     done = rebuild(versions, circle(20, model="other"), CPU, JOB)
     assert (done.encoded, done.status) == (20, "published")
     assert versions.open(CPU, model="other").version == done.version
+
+
+def test_vectors_of_encoders_that_are_gone_go(tmp_path):
+    versions = Versions(tmp_path)
+    for night in range(4):  # a new model every night
+        rebuild(versions, circle(20, model=f"of night {night}"), CPU, RebuildSettings(keep=2))
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert rebuild(versions, circle(20, changed=1, model="of night 2"), CPU, JOB).encoded == 1
+
+
+def test_encoders_whose_fingerprints_begin_alike(tmp_path):
+    versions, _ = built(tmp_path, circle(20))
+    alike = circle(20, model="angles, turned", encode=lambda texts, what: -circle(20).encode(texts))
+    assert rebuild(versions, alike, CPU, JOB).encoded == 20
+    np.testing.assert_array_equal(versions.open(CPU).stored.vectors, alike.encode(alike.texts, ""))
 
 
 def test_small_blocks_and_a_catalogue_that_shrinks_and_grows(tmp_path):
