@@ -31,7 +31,8 @@ class Catalogue:
 
             ==========  =============================================================================
             events      number >= 0: how often the item occurs in what was known before the truth
-            categories  list of text: what the item belongs to, from the widest to the narrowest
+            categories  list of text: what the item belongs to, from the widest to the narrowest; a text
+                        alone, or a column `category`, is a list of one
             price       number; null where unknown
             ==========  =============================================================================
 
@@ -58,6 +59,11 @@ class Catalogue:
                 "name the column item_id",
             )
         ids = Ids(items["item_id"].cast(pl.String))
+        if "category" in items.columns and "categories" not in items.columns:
+            items = items.rename({"category": "categories"})
+        if "categories" in items.columns and items["categories"].dtype == pl.String:
+            one = pl.when(pl.col("categories").is_not_null()).then(pl.concat_list("categories"))
+            items = items.with_columns(categories=one)
         try:
             read = {name: items[name].cast(kind) for name, kind in COLUMNS.items() if name in items.columns}
         except pl.exceptions.PolarsError as error:
@@ -71,9 +77,11 @@ class Catalogue:
             )
         return cls(len(items), items.with_columns(item_id=ids.values, **read), vectors)
 
-    def has(self, column: str) -> bool:
-        """Whether that is known of the items."""
-        return self.items is not None and column in self.items.columns
+    def has(self, what: str) -> bool:
+        """Whether that is known of the items: a column, or "vectors"."""
+        if what == "vectors":
+            return self.items is not None and self.vectors is not None
+        return self.items is not None and what in self.items.columns
 
     def column(self, name: str) -> pl.Series:
         """What a column says of the items, in the order of the rows.
@@ -95,6 +103,27 @@ class Catalogue:
         if self.ids is None:
             return None
         return ids.to_frame("id").select(self.ids.code("id").fill_null(-1)).to_series().to_numpy()
+
+    @cached_property
+    def _events(self) -> NDArray[np.float64]:
+        return self.column("events").to_numpy()
+
+    def popularity(self, rows: Rows) -> NDArray[np.float64]:
+        """Smoothed share of the past events that the items at `rows` have, float64, in (0, 1).
+
+        `(events of the item + 1) / (all events + items)`, Laplace's rule; an item outside (-1) has no events.
+        """
+        mine = np.where(rows >= 0, self._events[rows], 0)
+        smoothed: NDArray[np.float64] = (mine + 1) / (self._events.sum() + self.size)
+        return smoothed
+
+    def most_popular(self, k: int) -> NDArray[np.bool_]:
+        """Whether an item has as many events as the k-th most popular one, or more; bool (n_items)."""
+        if k >= self.size:
+            return np.ones(self.size, bool)
+        least = np.partition(self._events, self.size - k)[self.size - k]
+        among: NDArray[np.bool_] = self._events >= least
+        return among
 
     def counted(self, past: pl.DataFrame) -> "Catalogue":
         """This catalogue with `events` counted in `past` (a column item_id, null in events without item)."""

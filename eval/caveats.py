@@ -8,10 +8,16 @@ from aisle.eval.catalogue import Catalogue
 from aisle.eval.leaks import Leaks
 from aisle.eval.measuring import Measured
 from aisle.eval.metrics.measure import NEEDS, is_known
+from aisle.eval.profiles import Profiles
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.truth import Truth
 
-WITHOUT = {"catalogue": "The catalogue was", "events": "The popularity of the items was"}
+WITHOUT = {
+    "catalogue": "The catalogue was",
+    "events": "The popularity of the items was",
+    "vectors": "Vectors of the items were",
+    "profiles": "Categories of the items, or the past of the users, were",
+}
 """How a sentence begins that says what was not given."""
 
 
@@ -22,12 +28,14 @@ def caveats(
     catalogue: Catalogue | None,
     tests: int,
     leaks: Leaks | None = None,
+    profiles: Profiles | None = None,
 ) -> Iterator[str]:
     """Sentences, each about something that was left out, merged, ignored or cannot be decided.
 
     Args:
         tests: number of comparisons.
         leaks: what the leak checks found.
+        profiles: what the users cared for before.
     """
     for finding in leaks.findings if leaks else ():
         yield f"{finding.severity.capitalize()} ({finding.check}): {finding.what}"
@@ -52,10 +60,13 @@ def caveats(
             yield f"{name} returns {counts.items_outside} distinct items that are not in the catalogue."
     for need, about in WITHOUT.items():
         missing = [
-            name for name in settings.metrics if NEEDS.get(name) == need and not is_known(name, catalogue)
+            name
+            for name in settings.metrics
+            if NEEDS.get(name) == need and not is_known(name, catalogue, profiles)
         ]
         if missing:
+            listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
             verb = "is" if len(missing) == 1 else "are"
-            yield f"{about} not given: {' and '.join(missing)} {verb} left out."
+            yield f"{about} not given: {listed} {verb} left out."
     if tests and tests / (settings.permutations + 1) >= 1 - settings.confidence:
         yield f"{tests} comparisons are too many for {settings.permutations} permutations to decide any."

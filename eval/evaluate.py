@@ -14,10 +14,11 @@ from aisle.eval.catalogue import Catalogue
 from aisle.eval.caveats import caveats
 from aisle.eval.comparing import compare
 from aisle.eval.concentration import SHARES, Popular
-from aisle.eval.files import read_parquet, read_run, read_truth
+from aisle.eval.files import read_catalogue, read_run, read_truth
 from aisle.eval.leaks import Material, Strategy, check_leaks
-from aisle.eval.measuring import measure
+from aisle.eval.measuring import Ground, measure
 from aisle.eval.metrics.measure import parse
+from aisle.eval.profiles import Profiles
 from aisle.eval.protocol import describe
 from aisle.eval.report.schema import Method, Popularity, Report
 from aisle.eval.runs import check_truth
@@ -48,7 +49,8 @@ def evaluate(
         catalogue: what is known of the items; metrics that need more than is given are left out.
         past: what was known before: user_id, item_id (null in events without item), and timestamp and rating
             where they are known. It decides what is reported apart (:mod:`aisle.eval.slices`), and the
-            popularity of the items is counted where the catalogue does not tell it.
+            popularity of the items is counted where the catalogue does not tell it; with categories in the
+            catalogue, too, lists are held against what their users cared for.
         material: the data around the truth, for leak checks (:mod:`aisle.eval.leaks`); none are made without.
         seed: of the resampling; the same inputs and seed give the same report.
         ours: the model that the verdict holds against the best baseline, then others that are no baselines.
@@ -67,12 +69,13 @@ def evaluate(
     wanted = check_truth(truth)
     if past is not None and catalogue is not None and not catalogue.has("events"):
         catalogue = catalogue.counted(past)
+    profiles = None
+    if past is not None and catalogue is not None and catalogue.has("categories"):
+        profiles = Profiles.of(past, wanted, catalogue)
     parts = slices(wanted, Known.of(past, truth, catalogue)) if settings.tested else {}
     popular = Popular.of(catalogue)
-    measured = {
-        name: measure(runs[name], wanted, name, catalogue, parts, settings, seed, material, popular)
-        for name in track(runs, "evaluating", len(runs))
-    }
+    ground = Ground(wanted, settings, seed, catalogue, profiles, popular, parts, material)
+    measured = {name: measure(runs[name], name, ground) for name in track(runs, "evaluating", len(runs))}
     leaks = None
     if material is not None:
         leaks = check_leaks(material, [found for model in measured.values() for found in model.findings])
@@ -98,7 +101,7 @@ def evaluate(
             permutations=settings.permutations,
             seed=seed,
         ),
-        warnings=list(caveats(wanted, measured, settings, catalogue, len(comparisons), leaks)),
+        warnings=list(caveats(wanted, measured, settings, catalogue, len(comparisons), leaks, profiles)),
         versions={
             "python": platform.python_version(),
             **{package: version(package) for package in ("aisle", "numpy", "polars")},
@@ -114,6 +117,7 @@ def evaluate_files(
     truth: Path,
     *,
     catalogue: Path | None = None,
+    vectors: Path | None = None,
     train: Path | None = None,
     split: Strategy | None = None,
     protocol: Mapping[str, JsonValue] | None = None,
@@ -126,7 +130,8 @@ def evaluate_files(
     Args:
         runs: Parquet or TREC text (:mod:`aisle.eval.files`), by the name of the model.
         truth: Parquet or TREC qrels.
-        catalogue: Parquet with a column item_id (:mod:`aisle.eval.catalogue`).
+        catalogue: Parquet with a column item_id and what else is known (:mod:`aisle.eval.catalogue`).
+        vectors: Parquet with item_id and vector, for diversity; needs `catalogue`.
         train: what the models learned from, Parquet or TREC qrels; leaks are looked for between it and the
             truth (:mod:`aisle.eval.leaks`), and new users and items are reported apart.
         split: how the truth was split off from `train`, for these checks and the protocol.
@@ -134,8 +139,10 @@ def evaluate_files(
     Raises:
         InputError: a file cannot be used.
     """
+    if vectors is not None and catalogue is None:
+        raise InputError("the items of the vectors", "vectors alone", "pass the catalogue, too (--items)")
     wanted = read_truth(truth)
-    items = None if catalogue is None else Catalogue.of(read_parquet(catalogue))
+    items = None if catalogue is None else read_catalogue(catalogue, vectors)
     past = None if train is None else read_truth(train)
     material = None
     if past is not None:

@@ -1,11 +1,14 @@
 """Runs and truth as files: Parquet, and the plain text of TREC."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from polars.exceptions import ComputeError, PolarsError
 
 from aisle.data.errors import InputError
+from aisle.eval.catalogue import Catalogue
 
 TREC_ENDINGS = (".trec", ".run", ".qrels", ".txt")
 """File endings read as TREC text; anything else is taken for Parquet."""
@@ -38,6 +41,51 @@ def read_truth(path: Path) -> pl.DataFrame:
     if _is_trec(path):
         return _read_trec(path, TRUTH_FIELDS, "relevance").select("user_id", "item_id", "relevance")
     return read_parquet(path, AS_TREC)
+
+
+def read_catalogue(items: Path, vectors: Path | None = None) -> Catalogue:
+    """What is known of the items, from Parquet.
+
+    Args:
+        items: item_id and, where known, the columns of :mod:`aisle.eval.catalogue`.
+        vectors: item_id and vector, a list of numbers, as many for each item; an item without one is left out
+            where vectors are compared.
+
+    Raises:
+        InputError: a file cannot be used, or vectors are of different lengths or hold what is not finite.
+    """
+    table = read_parquet(items)
+    catalogue = Catalogue.of(table)
+    if vectors is None:
+        return catalogue
+    given = read_parquet(vectors)
+    for column in ("item_id", "vector"):
+        if column not in given.columns:
+            raise InputError(
+                f"vectors with a column {column!r}",
+                f"columns {', '.join(given.columns) or 'none'} in {vectors}",
+                "give item_id and vector, a list of numbers",
+            )
+    if not isinstance(given["vector"].dtype, pl.List | pl.Array):
+        raise InputError(
+            "vectors as lists of numbers", f"{given['vector'].dtype} in {vectors}", "write lists of numbers"
+        )
+    lists = given["vector"].cast(pl.List(pl.Float32))
+    lengths = lists.list.len().unique().drop_nulls()
+    flat = lists.explode(empty_as_null=False)
+    if len(lengths) != 1 or lists.null_count() or flat.null_count() or not flat.is_finite().all():
+        raise InputError(
+            "vectors of one length, of finite numbers",
+            f"lengths {', '.join(map(str, lengths.sort()))}, null or infinite numbers in {vectors}"
+            if len(lengths) != 1
+            else f"null or infinite numbers in {vectors}",
+            "write one whole vector for each item",
+        )
+    rows = catalogue.rows(given["item_id"].cast(pl.String))
+    assert rows is not None
+    matrix = np.zeros((catalogue.size, int(lengths[0])), np.float32)
+    matrix[rows[rows >= 0]] = flat.to_numpy().reshape(len(given), -1)[rows >= 0]
+    return replace(catalogue, vectors=matrix)
 
 
 def _is_trec(path: Path) -> bool:

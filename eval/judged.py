@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids, Rows
 from aisle.data.ragged import offsets_of_owners
-from aisle.eval.catalogue import Catalogue
+from aisle.eval.catalogue import Catalogue, Vectors
 from aisle.eval.lists import Lists
+from aisle.eval.profiles import Profiles
 from aisle.eval.truth import Gains, Part, Truth, changes, places
 
 UserScores = NDArray[np.float64]
@@ -31,12 +32,14 @@ class Judged:
     Attributes:
         hit_users: user rows, int64 (n_hits).
         hit_pairs: which pair of the truth was hit, int64 (n_hits).
+        hit_items: the item as a position in `items`, int64 (n_hits).
         hit_ranks: ranks from 1, ties counted against the run, int64 (n_hits).
         hit_ends: rank of the last item of the same score, int64 (n_hits): the rank itself without ties.
         items: distinct items returned at any rank, String (n_items).
         whole: lists of all users of the run down to the depth asked for; items as positions in `items`.
         catalogue: what is known of the items.
         rows: rows of `items` in the catalogue, int64 (n_items), -1 for those outside; None without its ids.
+        profiles: what the users of `whole` cared for before; None where it is not known.
         strangers: users of the run who are not in the truth.
         of: users whose lists in `whole` are meant, int64 (n_users); None for all.
     """
@@ -44,12 +47,14 @@ class Judged:
     truth: Truth
     hit_users: Rows
     hit_pairs: Rows
+    hit_items: Rows
     hit_ranks: Rows
     hit_ends: Rows
     items: pl.Series
     whole: Lists
     catalogue: Catalogue | None = None
     rows: Rows | None = None
+    profiles: Profiles | None = None
     strangers: int = 0
     of: Rows | None = None
 
@@ -110,14 +115,48 @@ class Judged:
         return self.catalogue.size
 
     @property
+    def known_catalogue(self) -> Catalogue:
+        """The catalogue, if it says which items there are.
+
+        Raises:
+            InputError: it does not, or was not given.
+        """
+        if self.rows is None or self.catalogue is None:
+            raise InputError("a catalogue with item_id", "none given", "pass `catalogue`")
+        return self.catalogue
+
+    @cached_property
     def popularity(self) -> NDArray[np.float64]:
         """Smoothed share of the past events that each of `items` has, float64 (n_items), in (0, 1)."""
-        if self.rows is None or self.catalogue is None:
-            raise InputError("the popularity of items", "none given", "pass a catalogue with `events`")
-        events = self.catalogue.column("events").to_numpy()
-        mine: NDArray[np.float64] = np.where(self.rows >= 0, events[self.rows], 0)
-        smoothed: NDArray[np.float64] = (mine + 1) / (events.sum() + self.catalogue.size)
-        return smoothed
+        catalogue = self.known_catalogue
+        assert self.rows is not None
+        return catalogue.popularity(self.rows)
+
+    @cached_property
+    def pair_rows(self) -> Rows:
+        """Row of the catalogue of each pair of the truth, int64 (n_pairs), -1 for items outside."""
+        rows = self.known_catalogue.rows(self.truth.frame["item_id"])
+        assert rows is not None
+        return rows
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        """Vectors of `items`, float32 (n_items, dimension), zeros for items outside the catalogue."""
+        catalogue = self.known_catalogue
+        if catalogue.vectors is None or self.rows is None:
+            raise InputError("vectors of the items", "none given", "pass a catalogue with `vectors`")
+        return np.where(self.rows[:, None] >= 0, catalogue.vectors[self.rows], np.float32(0))
+
+    @property
+    def known_profiles(self) -> Profiles:
+        """What users cared for.
+
+        Raises:
+            InputError: it is not known.
+        """
+        if self.profiles is None:
+            raise InputError("profiles of the users", "none given", "pass `past`, and categories of items")
+        return self.profiles
 
     def part(self, part: Part) -> "Judged":
         """The same run, judged by a part of its truth: equal to judging it again, without reading it.
@@ -134,18 +173,27 @@ class Judged:
             part.truth,
             hit_users=users[owners],
             hit_pairs=pairs[self.hit_pairs[kept]],
+            hit_items=self.hit_items[kept],
             hit_ranks=ends + 1 - places(tied[::-1])[::-1],
             hit_ends=ends,
             items=self.items,
             whole=self.whole,
             catalogue=self.catalogue,
             rows=self.rows,
+            profiles=self.profiles,
             strangers=self.strangers,
             of=part.users if self.of is None else self.of[part.users],
         )
 
 
-def judge(run: pl.DataFrame, truth: Truth, *, depth: int, catalogue: Catalogue | None = None) -> Judged:
+def judge(
+    run: pl.DataFrame,
+    truth: Truth,
+    *,
+    depth: int,
+    catalogue: Catalogue | None = None,
+    profiles: Profiles | None = None,
+) -> Judged:
     """Rank the items of a checked run (:func:`aisle.eval.runs.check_run`) and mark the relevant ones.
 
     The score alone decides the rank, from large to small. Among items of one user with equal scores the less
@@ -154,6 +202,7 @@ def judge(run: pl.DataFrame, truth: Truth, *, depth: int, catalogue: Catalogue |
     Args:
         depth: ranks kept of every list, for the metrics over whole lists; hits are kept at any rank.
         catalogue: what is known of the items.
+        profiles: what the users of the truth cared for before, in the categories of the catalogue.
 
     Raises:
         InputError: the same item twice for one user, or more distinct items than the catalogue has.
@@ -180,12 +229,14 @@ def judge(run: pl.DataFrame, truth: Truth, *, depth: int, catalogue: Catalogue |
         truth,
         hit_users=owners,
         hit_pairs=pairs,
+        hit_items=listed[hits],
         hit_ranks=hits - offsets[owners] + 1,
         hit_ends=ends - offsets[owners] + 1,
         items=items,
         whole=Lists(offsets, listed).first(depth),
         catalogue=catalogue,
         rows=None if catalogue is None else _rows(items, catalogue),
+        profiles=profiles,
         strangers=strangers,
     )
 

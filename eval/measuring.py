@@ -1,7 +1,7 @@
 """One run, measured: estimates, what the tests need of it, and its parts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -11,11 +11,35 @@ from aisle.eval.concentration import Popular
 from aisle.eval.judged import Judged, judge
 from aisle.eval.leaks import Finding, Material, check_lists
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, is_known, parse
+from aisle.eval.profiles import Profiles
 from aisle.eval.report.schema import Estimate, RunCounts
 from aisle.eval.runs import check_run
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.truth import Part, Truth
 from aisle.eval.uncertainty import Floats, bootstrap_means, interval
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What all runs of a report are measured on. What is None is not known, and what needs it is left out.
+
+    Attributes:
+        seed: of the resampling.
+        catalogue: what is known of the items.
+        profiles: what the users cared for before.
+        popular: the order of the catalogue by popularity.
+        parts: of the truth, by name, to be reported apart.
+        material: data that the lists are checked for leaks with.
+    """
+
+    truth: Truth
+    settings: EvaluateSettings
+    seed: int
+    catalogue: Catalogue | None = None
+    profiles: Profiles | None = None
+    popular: Popular | None = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    material: Material | None = None
 
 
 @dataclass(frozen=True)
@@ -41,33 +65,17 @@ class Measured:
     popular: Sequence[float] = ()
 
 
-def measure(
-    run: pl.DataFrame,
-    truth: Truth,
-    name: str,
-    catalogue: Catalogue | None,
-    parts: Mapping[str, Part],
-    settings: EvaluateSettings,
-    seed: int,
-    material: Material | None = None,
-    popular: Popular | None = None,
-) -> Measured:
-    """Everything that a report says of one run (:mod:`aisle.eval.runs`).
-
-    Measures that need what the catalogue does not tell are left out.
-
-    Args:
-        name: of the model, for what is wrong with its run.
-        parts: of the truth, by name, to be reported apart.
-        material: data that the lists are checked for leaks with; None: they are not.
-        popular: the order of the catalogue by popularity, where it is known.
+def measure(run: pl.DataFrame, name: str, ground: Ground) -> Measured:
+    """Everything that a report says of the run (:mod:`aisle.eval.runs`) of the model `name`.
 
     Raises:
         InputError: the run cannot be used.
     """
+    truth, settings, seed, catalogue = ground.truth, ground.settings, ground.seed, ground.catalogue
+    profiles, popular = ground.profiles, ground.popular
     run = check_run(run, truth, name)
-    judged = judge(run, truth, depth=settings.k[-1], catalogue=catalogue)
-    measures = [one for one in settings.user_measures if is_known(one.metric, catalogue)]
+    judged = judge(run, truth, depth=settings.k[-1], catalogue=catalogue, profiles=profiles)
+    measures = [one for one in settings.user_measures if is_known(one.metric, catalogue, profiles)]
     scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
     means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)
     found = _estimates(measures, scores, means, settings.confidence)
@@ -83,8 +91,8 @@ def measure(
         counts=_counts(run, judged),
         scores=scores[:, tested],
         means=means[:, tested],
-        parts={name: _part_scores(judged.part(part), settings) for name, part in parts.items()},
-        findings=[] if material is None else [*check_lists(name, judged, material)],
+        parts={name: _part_scores(judged.part(part), settings) for name, part in ground.parts.items()},
+        findings=[] if ground.material is None else [*check_lists(name, judged, ground.material)],
         popular=popular.shown(judged, parse(settings.primary).k) if popular else [],
     )
 

@@ -15,9 +15,24 @@ class EvaluateSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     metrics: tuple[str, ...] = Field(
-        ("recall", "ndcg", "mrr", "hit_rate", "precision", "map", "coverage", "gini", "novelty"),
-        description="metrics by name; `coverage` and `gini` need the catalogue, `novelty` the popularity "
-        "of the items, and they are left out where that is not given",
+        (
+            *(
+                "recall",
+                "ndcg",
+                "mrr",
+                "hit_rate",
+                "precision",
+                "map",
+                "r_precision",
+                "auc",
+                "coverage",
+                "gini",
+            ),
+            *("novelty", "diversity", "serendipity", "popularity_bias", "miscalibration"),
+        ),
+        description="metrics by name; those that need the catalogue (`auc`, `coverage`, `gini`), the "
+        "popularity of its items (`novelty`, `serendipity`, `popularity_bias`), their vectors (`diversity`) "
+        "or categories and the past (`miscalibration`) are left out where that is not given",
     )
     k: tuple[CutOff, ...] = Field((1, 5, 10, 20, 50, 100), description="cut-offs of every metric")
     primary: str = Field("ndcg@10", description="the measure that orders the models and gives the verdict")

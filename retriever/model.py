@@ -175,10 +175,12 @@ def _load(folder: Path) -> Model:
     )
 
 
-def text_vectors(folder: Path, digest: str) -> Float[NDArray[np.float32], "items text_dim"] | None:
-    """The items' text vectors in a model folder, if they are those of `digest`."""
+def text_vectors(
+    folder: Path, digest: str | None = None
+) -> Float[NDArray[np.float32], "items text_dim"] | None:
+    """The items' text vectors in a model folder, if there are any, and if they are those of `digest`."""
     about = json.loads((folder / "config.json").read_text())["about"]
-    if about["texts"] != digest or not (folder / "text.safetensors").is_file():
+    if (digest and about["texts"] != digest) or not (folder / "text.safetensors").is_file():
         return None
     return load_file(folder / "text.safetensors")["text"].numpy()
 

@@ -69,8 +69,9 @@ class Material:
         if items is not None:
             items = items.with_columns(pl.col("item_id").cast(pl.String))
             words = [name for name in items.select(pl.selectors.string()).columns if name != "item_id"]
-            told = items.select("item_id", text=pl.concat_str(words, separator=" ", ignore_nulls=True))
-            texts = (lambda: told) if words else None
+            if words:
+                told = items.select("item_id", text=pl.concat_str(words, separator=" ", ignore_nulls=True))
+                texts = told.clone
         return cls(parts, strategy, masked=False, items=items, texts=texts)
 
     @cached_property

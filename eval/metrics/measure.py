@@ -7,16 +7,22 @@ from typing import NamedTuple
 
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.judged import Judged, UserScores
+from aisle.eval.metrics.auc import auc
 from aisle.eval.metrics.average_precision import average_precision
 from aisle.eval.metrics.coverage import coverage
+from aisle.eval.metrics.diversity import diversity
 from aisle.eval.metrics.gini import gini
 from aisle.eval.metrics.hit_rate import hit_rate
+from aisle.eval.metrics.miscalibration import miscalibration
 from aisle.eval.metrics.mrr import mrr
 from aisle.eval.metrics.ndcg import ndcg, ndcg_exp
 from aisle.eval.metrics.novelty import novelty
+from aisle.eval.metrics.popularity_bias import popularity_bias
 from aisle.eval.metrics.precision import precision
 from aisle.eval.metrics.r_precision import r_precision
 from aisle.eval.metrics.recall import recall, recall_capped
+from aisle.eval.metrics.serendipity import serendipity
+from aisle.eval.profiles import Profiles
 
 USER_METRICS: dict[str, Callable[[Judged, int], UserScores]] = {
     "recall": recall,
@@ -28,21 +34,38 @@ USER_METRICS: dict[str, Callable[[Judged, int], UserScores]] = {
     "precision": precision,
     "map": average_precision,
     "r_precision": r_precision,
+    "auc": auc,
     "novelty": novelty,
+    "diversity": diversity,
+    "serendipity": serendipity,
+    "popularity_bias": popularity_bias,
+    "miscalibration": miscalibration,
 }
 """Metrics with one score a user; the mean over the users is the value of a run."""
 
 CATALOGUE_METRICS: dict[str, Callable[[Judged, int], float]] = {"coverage": coverage, "gini": gini}
 """Metrics of all lists together, which no single user has."""
 
-NEEDS: dict[str, str] = {"coverage": "catalogue", "gini": "catalogue", "novelty": "events"}
-"""What a metric reads beside run and truth: the catalogue's size ("catalogue") or one of its columns."""
+NEEDS: dict[str, str] = {
+    "auc": "catalogue",
+    "coverage": "catalogue",
+    "gini": "catalogue",
+    "novelty": "events",
+    "serendipity": "events",
+    "popularity_bias": "events",
+    "diversity": "vectors",
+    "miscalibration": "profiles",
+}
+"""What a metric reads beside run and truth: the size of the "catalogue", something that it says of the items
+(:meth:`aisle.eval.catalogue.Catalogue.has`), or "profiles" of the users (:mod:`aisle.eval.profiles`)."""
 
 
-def is_known(metric: str, catalogue: Catalogue | None) -> bool:
+def is_known(metric: str, catalogue: Catalogue | None, profiles: Profiles | None = None) -> bool:
     """Whether what a metric needs has been given."""
     need = NEEDS.get(metric)
-    return need is None or (catalogue is not None and (need == "catalogue" or catalogue.has(need)))
+    if need is None or catalogue is None:
+        return need is None
+    return need == "catalogue" or catalogue.has(need) or (need == "profiles" and profiles is not None)
 
 
 class Measure(NamedTuple):

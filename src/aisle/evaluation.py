@@ -59,7 +59,7 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         _with_times(truth, prepared),
         runs,
         protocol=_protocol(prepared, stages["prepare"], used),
-        catalogue=Catalogue.of(prepared.items.select("item_id", "categories", "price")),
+        catalogue=_catalogue(prepared, folders.inputs["train"] / "model"),
         past=_past(prepared),
         material=_material(prepared, text),
         settings=settings.evaluate,
@@ -76,6 +76,13 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
     context = context_of(prepared, folders, made, shown, truth, PART, settings)
     write_report(report := report.with_context(context), folders.out)
     return report
+
+
+def _catalogue(prepared: Prepared, model: Path) -> Catalogue:
+    """What is known of the items. Their vectors are those of their texts, if the `model` reads any."""
+    from aisle.retriever.model import text_vectors
+
+    return Catalogue.of(prepared.items.select("item_id", "categories", "price"), text_vectors(model))
 
 
 def _take_candidates(runs: "Runs", folder: Path) -> list[str]:

@@ -120,12 +120,26 @@ def test_items_outside_the_catalogue_are_counted(runs):
 
 def test_what_is_not_known_is_left_out_and_said(runs):
     bare = evaluate(shop_truth(), {"good": runs["good"]}, settings=QUICK)
-    assert not any(name.startswith(("coverage", "gini", "novelty")) for name in bare.models["good"])
-    assert any("coverage and gini are left out" in warning for warning in bare.warnings)
-    assert any("novelty is left out" in warning for warning in bare.warnings)
-    items = pl.DataFrame({"item_id": [f"i{item}" for item in range(ITEMS)], "events": range(ITEMS)})
-    full = evaluate(shop_truth(), {"good": runs["good"]}, catalogue=Catalogue.of(items), settings=QUICK)
-    assert {"coverage@10", "gini@10", "novelty@10"} <= full.models["good"].keys()
+    metrics = {name.partition("@")[0] for name in bare.models["good"]}
+    assert metrics == {"recall", "ndcg", "mrr", "hit_rate", "precision", "map", "r_precision"}
+    assert bare.warnings == [
+        "The catalogue was not given: auc, coverage and gini are left out.",
+        "The popularity of the items was not given: novelty, serendipity and popularity_bias are left out.",
+        "Vectors of the items were not given: diversity is left out.",
+        "Categories of the items, or the past of the users, were not given: miscalibration is left out.",
+    ]
+    items = pl.DataFrame(
+        {"item_id": [f"i{item}" for item in range(ITEMS)], "categories": [["even"], ["odd"]] * (ITEMS // 2)}
+    )
+    vectors = np.random.default_rng(0).normal(size=(ITEMS, 4)).astype(np.float32)
+    full = evaluate(
+        shop_truth(),
+        {"good": runs["good"]},
+        catalogue=Catalogue.of(items, vectors),
+        past=shop_truth(),
+        settings=QUICK,
+    )
+    assert {name.partition("@")[0] for name in full.models["good"]} == set(QUICK.metrics)
     assert full.warnings == []
 
 
@@ -168,8 +182,32 @@ def test_files_alone_are_enough(tmp_path, runs, report):
     paths = {"good": tmp_path / "good.parquet", "poor": tmp_path / "poor.trec"}
     found = evaluate_files(paths, tmp_path / "truth.qrels", settings=QUICK)
     for name in ("good", "poor"):
-        of_users = {key: value for key, value in report.models[name].items() if value.low is not None}
-        assert found.models[name] == of_users
+        assert found.models[name].items() <= report.models[name].items()
+
+
+def test_files_beside_the_run_give_what_more_is_to_know(tmp_path, runs):
+    files = {"run": runs["good"], "truth": shop_truth(), "train": shop_truth()}
+    names = [f"i{item}" for item in range(ITEMS)]
+    files["items"] = pl.DataFrame({"item_id": names, "category": ["even", "odd"] * (ITEMS // 2)})
+    vectors = np.random.default_rng(0).normal(size=(ITEMS, 4)).astype(np.float32)
+    files["vectors"] = pl.DataFrame({"item_id": names[::-1], "vector": vectors[::-1]}).head(ITEMS - 1)
+    at = {name: tmp_path / f"{name}.parquet" for name in files}
+    for name, frame in files.items():
+        frame.write_parquet(at[name])
+    found = evaluate_files(
+        {"good": at["run"]}, at["truth"], catalogue=at["items"], vectors=at["vectors"], train=at["train"],
+        settings=QUICK,
+    )  # fmt: skip
+    vectors[0] = 0
+    items = files["items"].select("item_id", pl.concat_list("category").alias("categories"))
+    full = evaluate(
+        shop_truth(),
+        {"good": runs["good"]},
+        catalogue=Catalogue.of(items, vectors),
+        past=shop_truth(),
+        settings=QUICK,
+    )
+    assert found.models == full.models
 
 
 def test_a_catalogue_file_gives_the_items(tmp_path, runs):

@@ -398,7 +398,7 @@ def random_lists(world: World, size: int, seed: int = 0) -> dict[str, list[str]]
     ids = world.items["item_id"].to_numpy()
     return {
         user: rng.choice(ids, size, replace=False).tolist()
-        for user in world.parts["test"]["user_id"].unique()
+        for user in world.parts["test"]["user_id"].unique().sort()
     }
 
 

@@ -39,7 +39,14 @@ def evaluate(
     truth: Annotated[Path | None, typer.Option("--truth", help="What the users of --run wanted.")] = None,
     items: Annotated[
         Path | None,
-        typer.Option("--items", help="Parquet with the item_id of the whole catalogue, for coverage."),
+        typer.Option(
+            "--items",
+            help="Parquet with the item_id of the whole catalogue; events, categories, price if known.",
+        ),
+    ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option("--vectors", help="Parquet with item_id and vector of --items, for diversity."),
     ] = None,
     train: Annotated[
         Path | None,
@@ -58,11 +65,11 @@ def evaluate(
     """Hold candidates against baselines, or any runs (--run) against a truth."""
     settings = settings_of(config, set_, seed=seed)
     if run:
-        files = {"catalogue": items, "train": train, "split": split and split.value}
+        files = {"catalogue": items, "vectors": vectors, "train": train, "split": split and split.value}
         return _evaluate_files(run, truth, files, out, settings)
     from aisle.data.errors import InputError
 
-    beside = {"--truth": truth, "--items": items, "--train": train, "--split": split}
+    beside = {"--truth": truth, "--items": items, "--vectors": vectors, "--train": train, "--split": split}
     given = next((name for name, value in beside.items() if value is not None), None)
     if out is None or given:
         found = f"{given} without --run" if given else "neither"
