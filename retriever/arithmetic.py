@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from aisle.retriever.settings import Precision
+from aisle.retriever.settings import Arithmetic
 
 
 def device() -> str:
@@ -13,7 +13,7 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def in_bf16(precision: Precision, place: str | torch.device) -> bool:
+def in_bf16(precision: Arithmetic, place: str | torch.device) -> bool:
     """Whether to compute in bfloat16.
 
     With `auto` on a processor without instructions for it (AVX512-BF16, AMX), fp32 is the faster one.

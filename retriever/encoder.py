@@ -1,6 +1,8 @@
 """Texts to vectors of unit length with a language model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -13,18 +15,31 @@ from safetensors import SafetensorError
 from tokenizers import normalizers
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from aisle.data.errors import InputError
 from aisle.data.progress import meter
+from aisle.index.recipes import machine_memory
 from aisle.retriever.arithmetic import in_bf16
+from aisle.retriever.engine.pieces import Ids, Pieces
+from aisle.retriever.engine.readers import DTYPES, Reader, mask_of
+from aisle.retriever.engine.stream import Job, stream
+from aisle.retriever.engine.threads import limit_threads
 from aisle.retriever.interchange import Layout, read_layout, write_layout
 from aisle.retriever.locate import locate, weights_sha256
 from aisle.retriever.pooling import pool
 from aisle.retriever.settings import EncoderSettings, Pooling
 
+LOG = logging.getLogger(__name__)
+
 CHARS_PER_TOKEN = 16
 """Characters read for each allowed token; megabytes behind them would cost seconds and be cut anyway."""
+
+GPU_BATCHES = 8
+"""Batches of a CPU that one of a GPU holds."""
+
+LARGE = 0.1
+"""Share of the memory that weights may take for `precision = "auto"` to compare two copies of them."""
 
 
 class Encoder:
@@ -50,6 +65,8 @@ class Encoder:
         self.folder = folder
         self.pooling = pooling
         self.lowercase = lowercase
+        self._reader: Reader | None = None
+        self._tokenizing = threading.Lock()  # a tokenizer can serve one thread at a time
 
     @classmethod
     def load(cls, settings: EncoderSettings, device: str | torch.device = "cpu") -> "Encoder":
@@ -61,7 +78,8 @@ class Encoder:
         """
         folder = locate(settings.model)
         layout = read_layout(folder)
-        dtype = torch.bfloat16 if in_bf16(settings.precision, device) else torch.float32
+        limit_threads()
+        dtype = loaded_in(settings, layout.language_model, torch.device(device))
         try:
             tokenizer = read_tokenizer(layout.language_model, lowercase=layout.lowercase)
             model = read_model(layout.language_model, dtype)
@@ -113,7 +131,8 @@ class Encoder:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, without the special ones."""
-        return len(self.tokenizer.tokenize(text))
+        with self._tokenizing:
+            return len(self.tokenizer.tokenize(text))
 
     @property
     def longest(self) -> int | None:
@@ -140,15 +159,15 @@ class Encoder:
     def vectors(self, batch: Mapping[str, Tensor]) -> Float[Tensor, "batch dim"]:
         """Vectors of a tokenized batch, padded on the right, each of length 1; with gradients."""
         states = self.model(**batch).last_hidden_state
-        pooled = pool(states.float(), batch["attention_mask"], self.pooling)
-        return nn.functional.normalize(pooled, dim=-1)
+        return self._unit(states.float(), mask_of(batch))
+
+    def _unit(self, states: Tensor, mask: Tensor) -> Tensor:
+        return nn.functional.normalize(pool(states, mask, self.pooling), dim=-1)
 
     def encode(
         self, texts: Sequence[str], what: str = "encoding texts", longest: int | None = None
     ) -> NDArray[np.float32]:
-        """Vectors of `texts`, float32 (len(texts), dim), each of length 1.
-
-        Equal texts are encoded once. Batches hold texts of similar length within `batch_tokens`.
+        """Vectors of `texts`, float32 (len(texts), dim), each of length 1; equal texts are encoded once.
 
         Args:
             texts: any texts; "" has a vector too.
@@ -158,37 +177,129 @@ class Encoder:
         Raises:
             InputError: the model has no positions for `longest` tokens.
         """
-        self.check_length(longest or self.settings.max_tokens, "the longest text")
         place: dict[str, int] = {}
         rows = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64, len(texts))
-        distinct = list(place)
-        vectors = np.empty((len(distinct), self.dim), np.float32)
-        with meter(what, len(distinct)) as progress, torch.inference_mode():
-            for chosen, batch in self._batches(distinct, longest or self.settings.max_tokens):
-                vectors[chosen] = self.vectors(batch).cpu().numpy()
-                progress.advance(len(chosen))
+        vectors = np.empty((len(place), self.dim), np.float32)
+        done = 0
+        with meter(what, len(place)) as progress:
+            for block in self.stream(place, longest):
+                vectors[done : done + len(block)] = block
+                done += len(block)
+                progress.advance(len(block))
         return vectors[rows]
 
-    def _batches(
-        self, texts: Sequence[str], limit: int
-    ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
-        """Batches of similar length, longest first: (positions in `texts`, model inputs)."""
-        ids: list[list[int]] = []
-        for start in range(0, len(texts), 10_000):
-            part = [text[: limit * CHARS_PER_TOKEN] for text in texts[start : start + 10_000]]
-            ids += self.tokenizer(part, truncation=True, max_length=limit)["input_ids"]
-        nothing = [self.tokenizer.eos_token_id or 0]  # for "", where the tokenizer adds no special tokens
-        ids = [tokens or nothing for tokens in ids]
-        lengths = np.array([len(tokens) for tokens in ids])
-        order = np.argsort(-lengths, kind="stable")
-        device = next(self.model.parameters()).device
-        start = 0
-        while start < len(order):
-            stop = start + max(1, self.settings.batch_tokens // max(1, int(lengths[order[start]])))
-            chosen = order[start:stop]
-            batch = self.tokenizer.pad({"input_ids": [ids[row] for row in chosen]}, return_tensors="pt")
-            yield chosen, {name: value.to(device) for name, value in batch.items()}
-            start = stop
+    def stream(self, texts: Iterable[str], longest: int | None = None) -> Iterator[NDArray[np.float32]]:
+        """Vectors of any number of texts in their order, some thousands at a time: float32 (some, dim).
+
+        Texts that are equal and near each other are encoded once. Memory does not grow with their number:
+        `texts` may be a generator, which is read in another thread while earlier texts are computed.
+
+        Args:
+            texts: any texts.
+            longest: as in :meth:`encode`.
+
+        Raises:
+            InputError: the model has no positions for `longest` tokens.
+        """
+        limit = longest or self.settings.max_tokens
+        self.check_length(limit, "the longest text")
+
+        def tokenize(window: list[str]) -> Pieces:
+            return Pieces(self.ids(window, limit))
+
+        job = Job[str](tokenize, lambda batch: self.read(batch.tokens), self.device, self.budget, self.pad)
+        return stream((text[: limit * CHARS_PER_TOKEN] for text in texts), job)
+
+    def read(self, tokens: Mapping[str, Tensor]) -> Float[Tensor, "batch dim"]:
+        """Vectors of a tokenized batch as :meth:`vectors`, by the fast copy of the model; no gradients."""
+        return self._unit(self.reader(tokens), mask_of(tokens))
+
+    @property
+    def reader(self) -> Reader:
+        """The language model as it is read with fast; made anew when `model` has become another one."""
+        if self._reader is None or self._reader.model is not self.model:
+            self._reader = Reader.of(self.model, self.settings)
+        return self._reader
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @property
+    def budget(self) -> int:
+        """Tokens of a batch; a GPU is busy with more of them."""
+        return self.settings.batch_tokens * (GPU_BATCHES if self.device.type == "cuda" else 1)
+
+    @property
+    def pad(self) -> int:
+        """The token that fills a batch up."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+    def ids(self, texts: list[str], limit: int) -> list[Ids]:
+        """Tokens of texts, at most `limit` of each; one where a text has none."""
+        with self._tokenizing:
+            found = self.tokenizer(texts, truncation=True, max_length=limit, return_attention_mask=False)
+        return [tokens or self.nothing for tokens in found["input_ids"]]
+
+    def pairs(self, texts: list[str], others: list[str]) -> Pieces:
+        """Tokens of pairs of texts, at most `max_tokens` of each; what is longer loses first."""
+        limit = self.settings.max_tokens
+        both = [[text[: limit * CHARS_PER_TOKEN] for text in some] for some in (texts, others)]
+        with self._tokenizing:
+            found = self.tokenizer(
+                *both,
+                truncation="longest_first",
+                max_length=limit,
+                return_attention_mask=False,
+            )
+        return Pieces([tokens or self.nothing for tokens in found["input_ids"]], found.get("token_type_ids"))
+
+    def windows(self, texts: Sequence[str], overlap: int) -> list[list[Ids]]:
+        """Tokens of each text, in windows of at most `max_tokens`; nothing of a text is left out.
+
+        Args:
+            texts: any texts.
+            overlap: tokens that two windows in sequence have in common.
+        """
+        found: list[list[Ids]] = [[] for _ in texts]
+        for start in range(0, len(texts), 1000):
+            with self._tokenizing:
+                part = self.tokenizer(
+                    list(texts[start : start + 1000]),
+                    truncation=True,
+                    max_length=self.settings.max_tokens,
+                    stride=overlap,
+                    return_overflowing_tokens=True,
+                    return_attention_mask=False,
+                )
+            for row, ids in zip(part["overflow_to_sample_mapping"], part["input_ids"], strict=True):
+                found[start + row].append(list(ids) or self.nothing)
+        return found
+
+    @property
+    def nothing(self) -> Ids:
+        """What stands for "", where the tokenizer adds no special tokens."""
+        return [self.tokenizer.eos_token_id or 0]
+
+
+def loaded_in(settings: EncoderSettings, folder: Path, device: torch.device) -> torch.dtype:
+    """What weights are loaded in: float32 where they are trained, or where `auto` has to compare with it."""
+    if settings.backend == "openvino" and device.type == "cpu":
+        return torch.float32
+    if settings.precision != "auto":
+        return DTYPES.get(settings.precision, torch.float32)
+    weights = sum(path.stat().st_size for path in folder.glob("model*.safetensors"))
+    memory = machine_memory()
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    if weights < LARGE * memory or not in_bf16("auto", device):
+        return torch.float32
+    LOG.warning(
+        "%s has %.1f GiB of weights: it is read in bf16, without a look at what float32 says",
+        *(settings.model, weights / 2**30),
+    )
+    return torch.bfloat16
 
 
 def read_tokenizer(folder: Path, *, lowercase: bool = False) -> PreTrainedTokenizerBase:
@@ -231,10 +342,10 @@ def read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Without the bars and reports of transformers' loading and saving; errors still come."""
-    level = logging.get_verbosity()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    level = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        transformers_logging.set_verbosity(level)

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.engine.readers import Reader, mask_of
 from aisle.retriever.pooling import pool
+from aisle.retriever.settings import EncoderSettings
 
 
 class PairModel(nn.Module):
@@ -31,6 +33,7 @@ class PairModel(nn.Module):
             nn.Linear(encoder.dim + width, hidden), nn.ReLU(), nn.Dropout(dropout), last
         )
         self.trust = nn.Parameter(torch.ones(()))
+        self._reader: Reader | None = None
 
     def forward(self, tokens: dict[str, Tensor], values: Tensor, first: Tensor) -> Tensor:
         """Score of each pair (pairs).
@@ -41,9 +44,24 @@ class PairModel(nn.Module):
             first: scores of the scorers over features (pairs); not read by the text alone.
         """
         states = self.language_model(**tokens).last_hidden_state.float()
-        vectors = self.norm(pool(states, tokens["attention_mask"], self.pooling))
+        return self.joined(states, mask_of(tokens), values, first)
+
+    def joined(self, states: Tensor, mask: Tensor, values: Tensor, first: Tensor) -> Tensor:
+        """Score of each pair from the states of its tokens (pairs, tokens, dim), and where they are real."""
+        vectors = self.norm(pool(states, mask, self.pooling))
         if not self.with_features:
             text_alone: Tensor = self.head(vectors).squeeze(-1)
             return text_alone
         joined: Tensor = self.head(torch.cat([vectors, values], 1)).squeeze(-1)
         return joined + self.trust * first
+
+    def reader(self, settings: EncoderSettings) -> Reader:
+        """The language model as it is read with fast; made anew after training."""
+        if self._reader is None:
+            self._reader = Reader.of(self.language_model, settings)
+        return self._reader
+
+    def train(self, mode: bool = True) -> "PairModel":
+        """Begin or end training; what is read with fast is made anew then."""
+        self._reader = None
+        return super().train(mode)

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from aisle.data.ids import Rows
 from aisle.data.prepared import Prepared
@@ -25,10 +26,11 @@ from aisle.ranker.lists import Floats, Lists
 from aisle.ranker.ndcg import gains
 from aisle.ranker.normal import Normal
 from aisle.ranker.pairs import LabelledLists
-from aisle.retriever.arithmetic import device, in_bf16
+from aisle.retriever.arithmetic import device
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.engine.readers import mask_of
+from aisle.retriever.engine.stream import Batch, Job, stream
 
-PAIRS_AT_ONCE = 64
 MOST_WATCHED = 300
 """Held-out lists that are read after each round, at most."""
 
@@ -220,20 +222,30 @@ def _mean(scores: Floats, given: LabelledLists, pairs: Rows) -> float:
 
 
 def read_pairs(model: PairModel, texts: PairTexts, values: Floats, first: Floats, pairs: Rows) -> Floats:
-    """Scores of some pairs, read in batches of similar length."""
+    """Scores of some pairs, float32 (len(pairs)).
+
+    Args:
+        model: read with in the arithmetic of the texts' encoder.
+        texts: of all pairs.
+        values: normalised features of `pairs`.
+        first: scores over features of `pairs`.
+        pairs: which ones.
+    """
+    encoder, place = texts.encoder, next(model.parameters()).device
+    if model.training:
+        model.eval()
+    reader = model.reader(encoder.settings)
+
+    def compute(batch: Batch[int]) -> Tensor:
+        numbers = [torch.from_numpy(array[batch.inputs]).to(place) for array in (values, first)]
+        return model.joined(reader(batch.tokens), mask_of(batch.tokens), *numbers)
+
+    job = Job[int](lambda some: texts.pieces(pairs[some]), compute, place, encoder.budget, encoder.pad)
     found = np.empty(len(pairs), np.float32)
-    order = np.argsort(-texts.lengths(pairs), kind="stable")
-    place = next(model.parameters()).device
-    bf16 = in_bf16(texts.encoder.settings.precision, place)
-    with (
-        meter("reading pairs", len(pairs)) as progress,
-        torch.inference_mode(),
-        torch.autocast(place.type, torch.bfloat16, enabled=bf16),
-    ):
-        for start in range(0, len(pairs), PAIRS_AT_ONCE):
-            some = order[start : start + PAIRS_AT_ONCE]
-            tokens = {name: value.to(place) for name, value in texts.tokens(pairs[some]).items()}
-            numbers = [torch.from_numpy(array[some]).to(place) for array in (values, first)]
-            found[some] = model(tokens, *numbers).float().cpu().numpy()
-            progress.advance(len(some))
+    done = 0
+    with meter("reading pairs", len(pairs)) as progress:
+        for block in stream(range(len(pairs)), job):
+            found[done : done + len(block)] = block
+            done += len(block)
+            progress.advance(len(block))
     return found

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aisle.data.history import event_time
@@ -14,6 +12,7 @@ from aisle.data.settings import TextSettings
 from aisle.data.text import render_history
 from aisle.ranker.lists import Lists
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.engine.pieces import Pieces
 
 PAST = BEFORE["test"]
 
@@ -38,26 +37,15 @@ class PairTexts:
 
     def tokens(self, pairs: Rows) -> dict[str, Tensor]:
         """Tokens of some pairs, padded on the right."""
-        limit = self.encoder.settings.max_tokens
+        found = self.pieces(pairs)
+        inputs = {"input_ids": found.ids} | ({} if found.types is None else {"token_type_ids": found.types})
+        return dict(self.encoder.tokenizer.pad(inputs, return_tensors="pt"))
+
+    def pieces(self, pairs: Sequence[int] | Rows) -> Pieces:
+        """Tokens of some pairs, one piece each."""
         histories = [self.histories[place] for place in self.lists.owner[pairs]]
         items = [self.items[row] for row in self.lists.items[pairs]]
-        found = self.encoder.tokenizer(
-            histories,
-            items,
-            truncation="longest_first",
-            max_length=limit,
-            padding=True,
-            return_tensors="pt",
-        )
-        return dict(found)
-
-    def lengths(self, pairs: Rows) -> NDArray[np.int64]:
-        """Characters of some pairs: batches of similar length waste less."""
-        owner, items = self.lists.owner[pairs], self.lists.items[pairs]
-        return np.array(
-            [len(self.histories[one]) + len(self.items[row]) for one, row in zip(owner, items, strict=True)],
-            np.int64,
-        )
+        return self.encoder.pairs(histories, items)
 
 
 def histories_of(

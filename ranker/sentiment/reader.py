@@ -1,6 +1,6 @@
 """A language model that reads a review to its end: windows, one vector, classes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from aisle.data.progress import meter
 from aisle.retriever.arithmetic import in_bf16
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.engine.pieces import Ids, in_pieces
+from aisle.retriever.engine.readers import Reader, mask_of
+from aisle.retriever.engine.stream import Batch, Job, stream
 from aisle.retriever.pooling import pool
-
-Window = list[int]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ReviewReader(nn.Module):
         self.body = encoder.model
         self.head = nn.Linear(encoder.dim, classes)
         self.overlap = overlap
+        self._reader: Reader | None = None
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Logits (reviews, classes)."""
@@ -55,69 +57,55 @@ class ReviewReader(nn.Module):
         bf16 = in_bf16(self.encoder.settings.precision, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             states = self.body(**batch.tokens).last_hidden_state
-        pooled = pool(states.float(), batch.tokens["attention_mask"], self.encoder.pooling)
-        logits = self.head(pooled) * batch.share[:, None]
+        logits = self._classes(states.float(), mask_of(batch.tokens)) * batch.share[:, None]
         return torch.zeros(batch.reviews, logits.shape[1], device=device).index_add(0, batch.owner, logits)
 
-    def windows(self, texts: Sequence[str]) -> list[list[Window]]:
-        """Tokens of each text, in windows of at most `max_tokens`; nothing of a text is left out."""
-        tokenizer, longest = self.encoder.tokenizer, self.encoder.settings.max_tokens
-        found: list[list[Window]] = [[] for _ in texts]
-        for start in range(0, len(texts), 1000):
-            part = tokenizer(
-                list(texts[start : start + 1000]),
-                truncation=True,
-                max_length=longest,
-                stride=self.overlap,
-                return_overflowing_tokens=True,
-            )
-            for row, ids in zip(part["overflow_to_sample_mapping"], part["input_ids"], strict=True):
-                found[start + row].append(list(ids) or [tokenizer.eos_token_id or 0])
+    def _classes(self, states: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = self.head(pool(states, mask, self.encoder.pooling))
         return found
 
-    def collate(self, reviews: Sequence[Sequence[Window]]) -> WindowBatch:
+    def train(self, mode: bool = True) -> "ReviewReader":
+        """Begin or end training; what is read with fast is made anew then."""
+        self._reader = None
+        return super().train(mode)
+
+    def windows(self, texts: Sequence[str]) -> list[list[Ids]]:
+        """Tokens of each text, in windows of at most `max_tokens`; nothing of a text is left out."""
+        return self.encoder.windows(texts, self.overlap)
+
+    def collate(self, reviews: Sequence[Sequence[Ids]]) -> WindowBatch:
         """A batch of whole reviews."""
-        windows = [window for review in reviews for window in review]
-        owner = np.repeat(np.arange(len(reviews)), [len(review) for review in reviews])
-        lengths = np.array([len(window) for window in windows], np.float32)
-        share = lengths / np.bincount(owner, lengths)[owner]
-        return self._batch(windows, owner, share.astype(np.float32), len(reviews))
+        pieces = in_pieces(reviews)
+        device = self.head.weight.device
+        padded = self.encoder.tokenizer.pad({"input_ids": pieces.ids}, return_tensors="pt")
+        tokens = {name: value.to(device) for name, value in padded.items()}
+        owner, share = (torch.from_numpy(array).to(device) for array in (pieces.owner, pieces.share))
+        return WindowBatch(tokens, owner, share, len(reviews))
 
     def score(self, texts: Sequence[str], what: str = "reading reviews") -> NDArray[np.float32]:
         """Logits of `texts`, float32 (texts, classes); memory does not grow with the length of a text."""
-        found = np.zeros((len(texts), self.head.out_features), np.float32)
-        self.eval()
-        with meter(what, len(texts)) as progress, torch.inference_mode():
-            for start in range(0, len(texts), 10_000):
-                part = self.windows(texts[start : start + 10_000])
-                for rows, batch in self._stream(part):
-                    np.add.at(found, start + rows, self(batch).float().cpu().numpy())
-                progress.advance(len(part))
-        return found
+        if self.training:
+            self.eval()
+        if self._reader is None:
+            self._reader = Reader.of(self.body, self.encoder.settings)
+        reader, encoder = self._reader, self.encoder
 
-    def _stream(self, reviews: list[list[Window]]) -> Iterator[tuple[NDArray[np.int64], WindowBatch]]:
-        """All windows, those of similar length together: (review of each, a batch that keeps them apart)."""
-        owner = np.repeat(np.arange(len(reviews)), [len(review) for review in reviews])
-        windows = [window for review in reviews for window in review]
-        lengths = np.array([len(window) for window in windows], np.float32)
-        shares = (lengths / np.bincount(owner, lengths)[owner]).astype(np.float32)
-        order = np.argsort(-lengths, kind="stable")
-        start = 0
-        while start < len(order):
-            size = max(1, self.encoder.settings.batch_tokens // int(lengths[order[start]]))
-            chosen = order[start : start + size]
-            batch = self._batch(
-                [windows[place] for place in chosen], np.arange(len(chosen)), shares[chosen], len(chosen)
-            )
-            yield owner[chosen], batch
-            start += size
+        def compute(batch: Batch[str]) -> Tensor:
+            return self._classes(reader(batch.tokens), mask_of(batch.tokens))
 
-    def _batch(
-        self, windows: list[Window], owner: NDArray[np.int64], share: NDArray[np.float32], reviews: int
-    ) -> WindowBatch:
-        device = self.head.weight.device
-        padded = self.encoder.tokenizer.pad({"input_ids": windows}, return_tensors="pt")
-        tokens = {name: value.to(device) for name, value in padded.items()}
-        return WindowBatch(
-            tokens, torch.from_numpy(owner).to(device), torch.from_numpy(share).to(device), reviews
+        job = Job[str](
+            lambda some: in_pieces(self.windows(some)),
+            compute,
+            self.head.weight.device,
+            encoder.budget,
+            encoder.pad,
+            weight=len,
         )
+        found = np.empty((len(texts), self.head.out_features), np.float32)
+        done = 0
+        with meter(what, len(texts)) as progress:
+            for block in stream(texts, job):
+                found[done : done + len(block)] = block
+                done += len(block)
+                progress.advance(len(block))
+        return found

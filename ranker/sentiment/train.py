@@ -15,10 +15,11 @@ from aisle.ranker.sentiment.classifier import Facts, SentimentClassifier, fit_mi
 from aisle.ranker.sentiment.labels import Labelled
 from aisle.ranker.sentiment.ngrams import fit_ngrams
 from aisle.ranker.sentiment.quality import measure
-from aisle.ranker.sentiment.reader import ReviewReader, Window
+from aisle.ranker.sentiment.reader import ReviewReader
 from aisle.ranker.sentiment.settings import SentimentSettings
 from aisle.retriever.arithmetic import device, keep_freed_memory
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.engine.pieces import Ids
 from aisle.retriever.finetune.adapters import freeze
 from aisle.retriever.sampler import EpochSampler
 from aisle.retriever.vocabulary import coverage
@@ -121,9 +122,7 @@ def _fine_tune(reader: ReviewReader, reviews: Labelled, settings: SentimentSetti
             progress.advance()
 
 
-def _batches(
-    windows: list[list[Window]], settings: SentimentSettings, seed: int
-) -> Iterator[NDArray[np.int64]]:
+def _batches(windows: list[list[Ids]], settings: SentimentSettings, seed: int) -> Iterator[NDArray[np.int64]]:
     """Rows of each step: reviews of similar length together, in random order, epoch after epoch."""
     lengths = [sum(len(window) for window in review[: settings.windows]) for review in windows]
     sampler = EpochSampler(settings.batch_size, lengths, seed)
@@ -133,7 +132,7 @@ def _batches(
         yield from np.split(order, range(settings.batch_size, len(order), settings.batch_size))
 
 
-def _some(review: list[Window], most: int, random: np.random.Generator) -> list[Window]:
+def _some(review: list[Ids], most: int, random: np.random.Generator) -> list[Ids]:
     """All windows of a review, or `most` of them, drawn at random, in their order."""
     if len(review) <= most:
         return review

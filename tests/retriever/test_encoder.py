@@ -29,7 +29,8 @@ def test_vectors_are_those_of_sentence_transformers(encoder):
 
 
 def test_batches_change_nothing(encoder):
-    small = Encoder(encoder.model, encoder.tokenizer, EncoderSettings(batch_tokens=64), encoder.folder)
+    few = EncoderSettings(batch_tokens=64, precision="fp32")
+    small = Encoder(encoder.model, encoder.tokenizer, few, encoder.folder)
     np.testing.assert_allclose(small.encode(TEXTS), encoder.encode(TEXTS), atol=1e-5)
     assert encoder.encode([]).shape == (0, encoder.dim)
 

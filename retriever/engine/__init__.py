@@ -1,0 +1,1 @@
+"""One engine for all that language models read: texts, pairs of texts, reviews."""
