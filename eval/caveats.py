@@ -9,6 +9,7 @@ from aisle.eval.leaks import Leaks
 from aisle.eval.measuring import Measured
 from aisle.eval.metrics.measure import NEEDS, is_known
 from aisle.eval.profiles import Profiles
+from aisle.eval.sampled import what_sampling_does
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.truth import Truth
 
@@ -68,5 +69,11 @@ def caveats(
             listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
             verb = "is" if len(missing) == 1 else "are"
             yield f"{about} not given: {listed} {verb} left out."
+    if settings.sampled_negatives and catalogue is not None:
+        exact = {name: {m: e.value for m, e in model.estimates.items()} for name, model in measured.items()}
+        sampled = {name: model.sampled for name, model in measured.items()}
+        yield from what_sampling_does(exact, sampled, settings.sampled_negatives, catalogue.size)
+    elif settings.sampled_negatives:
+        yield "The catalogue was not given: sampled metrics are left out."
     if tests and tests / (settings.permutations + 1) >= 1 - settings.confidence:
         yield f"{tests} comparisons are too many for {settings.permutations} permutations to decide any."

@@ -20,7 +20,7 @@ from aisle.eval.measuring import Ground, measure
 from aisle.eval.metrics.measure import parse
 from aisle.eval.profiles import Profiles
 from aisle.eval.protocol import describe
-from aisle.eval.report.schema import Method, Popularity, Report
+from aisle.eval.report.schema import Method, Popularity, Report, Sampled
 from aisle.eval.runs import check_truth
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.slices import Known, slices
@@ -94,6 +94,12 @@ def evaluate(
             wanted=popular.wanted(wanted),
             models={name: list(model.popular) for name, model in measured.items()},
         ),
+        sampled=Sampled(
+            negatives=settings.sampled_negatives,
+            models={name: dict(model.sampled) for name, model in measured.items()},
+        )
+        if settings.sampled_negatives and catalogue is not None
+        else None,
         runs={name: model.counts for name, model in measured.items()},
         method=Method(
             confidence=settings.confidence,

@@ -14,6 +14,7 @@ from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure,
 from aisle.eval.profiles import Profiles
 from aisle.eval.report.schema import Estimate, RunCounts
 from aisle.eval.runs import check_run
+from aisle.eval.sampled import sampled
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.truth import Part, Truth
 from aisle.eval.uncertainty import Floats, bootstrap_means, interval
@@ -53,6 +54,7 @@ class Measured:
         parts: scores of the tested measures on each part of the truth that is reported apart, by its name,
             float64 (n_users of the part, n_tested).
         findings: what leak checks say of the lists.
+        sampled: values among samples, by measure, where they were asked for.
         popular: share of the places that the most popular items take; empty where popularity is unknown.
     """
 
@@ -62,6 +64,7 @@ class Measured:
     means: Floats
     parts: Mapping[str, Floats]
     findings: Sequence[Finding] = ()
+    sampled: Mapping[str, float] = field(default_factory=dict)
     popular: Sequence[float] = ()
 
 
@@ -93,6 +96,9 @@ def measure(run: pl.DataFrame, name: str, ground: Ground) -> Measured:
         means=means[:, tested],
         parts={name: _part_scores(judged.part(part), settings) for name, part in ground.parts.items()},
         findings=[] if ground.material is None else [*check_lists(name, judged, ground.material)],
+        sampled=sampled(judged, settings.user_measures, settings.sampled_negatives)
+        if settings.sampled_negatives and catalogue is not None
+        else {},
         popular=popular.shown(judged, parse(settings.primary).k) if popular else [],
     )
 

@@ -48,6 +48,13 @@ class EvaluateSettings(BaseModel):
     )
     permutations: int = Field(10_000, ge=100, description="random sign flips of a permutation test")
 
+    sampled_negatives: int = Field(
+        0,
+        ge=0,
+        description="also report recall, ndcg and mrr of each wanted item among so many others drawn at "
+        "random, and what that does to the numbers; 0 does not",
+    )
+
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:

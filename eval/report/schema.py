@@ -108,6 +108,17 @@ class Method(BaseModel):
     seed: int
 
 
+class Sampled(BaseModel):
+    """Metrics over samples, which are no estimates of those over all items; `warnings` says what they do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    negatives: int = Field(description="others among which each wanted item is ranked")
+    models: dict[str, dict[str, float]] = Field(
+        description="model, measure, value: the mean over all samples"
+    )
+
+
 class Report(Context):
     """Everything an evaluation found."""
 
@@ -130,6 +141,7 @@ class Report(Context):
     leaks: Leaks | None = Field(None, description="what leak checks found; null where none was made")
     runs: dict[str, RunCounts] = Field(description="what each model's run held")
     method: Method = Field(description="how intervals and tests were made")
+    sampled: Sampled | None = Field(None, description="sampled metrics, where they were asked for")
     warnings: list[str] = Field(description="what a reader has to know before trusting the values")
 
     def with_context(self, context: Context) -> "Report":

@@ -12,10 +12,6 @@ from typing import Any
 import bm25s
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as budget
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from implicit.nearest_neighbours import BM25Recommender
 from pydantic import ValidationError
 from scipy import sparse
@@ -29,7 +25,7 @@ from aisle.eval.baselines.factors import Als
 from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
-from aisle.eval.baselines.rank import rank, top_k
+from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.settings import AlsGrid, BaselineSettings, ItemKnnGrid
 from aisle.eval.baselines.text_search import WORDS, TextSearch
 from aisle.eval.judged import judge
@@ -162,24 +158,6 @@ def test_als_scores_are_least_squares() -> None:
         gram = (model.items.T * weights) @ model.items + 0.5 * np.eye(3)
         wanted = (model.items.T * weights) @ (counts > 0)
         np.testing.assert_allclose(model.users[user], np.linalg.solve(gram, wanted), atol=2e-2)
-
-
-levels = st.sampled_from([0.0, 0.5, 1.0, -1.0, -np.inf])
-
-
-@budget(max_examples=100, deadline=None)
-@given(
-    hnp.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 7)), elements=levels),
-    st.integers(1, 9),
-)
-def test_top_k_equals_sorting(scores: Any, k: int) -> None:
-    expected = [
-        (row, item, scores[row, item])
-        for row in range(len(scores))
-        for item in sorted(range(scores.shape[1]), key=lambda item: (-scores[row, item], item))[:k]
-        if np.isfinite(scores[row, item])
-    ]
-    assert list(zip(*top_k(scores, k), strict=True)) == expected
 
 
 def test_unknown_items_follow_behind_known_ones_by_popularity() -> None:
