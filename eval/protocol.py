@@ -44,7 +44,7 @@ def describe(
         "users": len(truth),
         "relevant": len(truth.frame),
         "catalogue": catalogue_size,
-        "truth": _checksum(truth),
+        "truth": truth_checksum(truth),
     }
     return {**protocol, "fingerprint": fingerprint(protocol)}
 
@@ -81,7 +81,8 @@ def require_same(one: Mapping[str, JsonValue], other: Mapping[str, JsonValue]) -
         )
 
 
-def _checksum(truth: Truth) -> str:
+def truth_checksum(truth: Truth) -> str:
+    """Sixteen hexadecimal digits of who wanted what."""
     users = pl.DataFrame({"user": range(len(truth)), "user_id": truth.users.values})
     wanted = truth.frame.join(users.cast({"user": pl.Int64}), on="user").sort("user_id", "item_id")
     digest = hashlib.sha256("\n".join(truth.users.values).encode())

@@ -1,74 +1,70 @@
-"""Two reports side by side, if they may stand there."""
+"""Two evaluations side by side, for the terminal and in a sentence."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from aisle.data.errors import InputError
-from aisle.eval.protocol import require_same
+from aisle.eval.changes import Change
 from aisle.eval.report.schema import Report
 
-
-class Change(NamedTuple):
-    """A measure of a model that both reports hold."""
-
-    model: str
-    measure: str
-    before: float
-    after: float
-
-    @property
-    def difference(self) -> float:
-        """After minus before."""
-        return self.after - self.before
+UNTESTED = (
+    "No test was made: that takes the folders of both runs, with truth.parquet and runs/ beside the reports."
+)
+SAID = {"better": "better", "worse": "worse", "undecided": "no difference shown"}
 
 
-def compare_reports(before: Report, after: Report) -> list[Change]:
-    """Values of the models that both reports hold, by model and measure.
-
-    These are differences, not findings: a report keeps no scores of single users, so whether chance
-    explains a difference needs both runs in one evaluation (:func:`aisle.eval.evaluate.evaluate_files`).
-
-    Raises:
-        InputError: the protocols differ (names each difference), or the reports share no model.
-    """
-    require_same(before.protocol, after.protocol)
-    changes = [
-        Change(model, measure, before.models[model][measure].value, estimate.value)
-        for model, estimates in after.models.items()
-        if model in before.models
-        for measure, estimate in estimates.items()
-        if measure in before.models[model]
-    ]
-    if not changes:
-        raise InputError(
-            "two reports that hold one model",
-            f"{', '.join(before.models)} in the first, {', '.join(after.models)} in the second",
-            "name the runs alike",
-        )
-    return changes
-
-
-def changes_table(before: Report, changes: list[Change]) -> Table:
-    """The changes on the primary and the tested measures of `before`, for the terminal."""
-    measures = dict.fromkeys([before.primary, *(test.measure for test in before.comparisons)])
+def changes_table(before: Report, changes: Sequence[Change]) -> Table:
+    """The changes on the primary and the tested measures of `before`."""
+    measures, tests = before.tested(), any(change.test for change in changes)
     shown = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
         collapse_padding=True,
-        caption="No test was made. For one: aisle evaluate --truth RUN_A/evaluate/truth.parquet "
-        "--run before=RUN_A/evaluate/runs/MODEL.parquet --run after=RUN_B/evaluate/runs/MODEL.parquet",
+        caption=headline(before, changes),
         caption_justify="left",
         caption_style="",
     )
     shown.add_column("model", overflow="fold")
     for name in ("measure", "before", "after", "change"):
         shown.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
+    if tests:
+        shown.add_column("p, Holm", justify="right", no_wrap=True)
+        shown.add_column("after is")
     for change in changes:
         if change.measure in measures:
-            values = (f"{change.before:.4f}", f"{change.after:.4f}", f"{change.difference:+.4f}")
+            values = [f"{change.before:.4f}", f"{change.after:.4f}", f"{change.difference:+.4f}"]
+            if tests:
+                values += [f"{change.test.p_holm:.4f}" if change.test else "", outcome(change)]
             shown.add_row(Text(change.model), change.measure, *values)
     return shown
+
+
+def outcome(change: Change) -> str:
+    """What a test says of the lists after, in words."""
+    if change.test is None:
+        return "not tested"
+    return SAID[change.test.outcome] if change.test.moved else "the same for every user"
+
+
+def main_change(before: Report, changes: Sequence[Change]) -> Change:
+    """The change that matters most: that of the first of our models in both, on the primary measure."""
+    primary = [change for change in changes if change.measure == before.primary]
+    ours = [change for model in before.ours for change in primary if change.model == model]
+    return (ours or primary or list(changes))[0]
+
+
+def headline(before: Report, changes: Sequence[Change]) -> str:
+    """The comparison in a sentence; "better" and "worse" only where a test allows them."""
+    change = main_change(before, changes)
+    figures = f"{change.measure} {change.after:.4f} after, {change.before:.4f} before"
+    if change.test is None:
+        return f"{change.model}: {figures}. {UNTESTED}"
+    if not change.test.moved:
+        return f"{change.model}: {figures}. No score of any user has changed."
+    if change.test.outcome == "undecided":
+        return f"No difference shown between {change.model} before and after: {figures}."
+    relative = f" ({change.difference / change.before:+.1%})" if change.before > 0 else ""
+    return f"{change.model} is {change.test.outcome} than before: {figures}{relative}."

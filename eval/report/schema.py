@@ -153,6 +153,10 @@ class Report(Context):
         """All models, from the largest value of the primary measure to the smallest."""
         return sorted(self.models, key=lambda model: -self.models[model][self.primary].value)
 
+    def tested(self) -> list[str]:
+        """The primary measure, then the others that were tested."""
+        return list(dict.fromkeys([self.primary, *(test.measure for test in self.comparisons)]))
+
     def contest(self) -> tuple[str, str] | None:
         """The two models of the verdict: the first of ours and the best baseline.
 

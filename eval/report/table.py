@@ -23,7 +23,7 @@ def tables(report: Report) -> list[Table]:
 def table(report: Report) -> Table:
     """Models by falling primary measure, with its interval; ours are bold. The verdict stands below."""
     primary = report.primary
-    measures = dict.fromkeys([primary, *(test.measure for test in report.comparisons)])
+    measures = dict.fromkeys(report.tested())
     measures |= dict.fromkeys(f"{metric}@{parse(primary).k}" for metric in ALSO)
     measured = next(iter(report.models.values()))
     shown = Table(

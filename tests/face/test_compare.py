@@ -80,3 +80,24 @@ def test_a_folder_without_a_report_is_refused(one: Path, tmp_path: Path) -> None
     assert result.exit_code == 2
     assert "report.json" in compare(one, tmp_path).stderr
     assert "none" in result.stderr
+
+
+def test_the_page_is_written_where_it_is_wanted(one: Path, other: Path, tmp_path: Path) -> None:
+    result = compare(one, other, "--out", tmp_path / "new" / "page.html")
+    assert result.exit_code == 0, result.stderr
+    page = (tmp_path / "new" / "page.html").read_text()
+    assert "two_tower: ndcg@10 1.0000 after, 0.5000 before. No test was made" in page
+    assert str(tmp_path / "new" / "page.html") in result.stdout.replace("\n", "")
+
+
+def test_folders_with_their_runs_are_tested(one: Path, other: Path) -> None:
+    for place, finds in ((one, 1), (other, 2)):
+        folder = place / "evaluate"
+        (folder / "runs").mkdir()
+        TRUTH.write_parquet(folder / "truth.parquet")
+        TRUTH.with_columns(score=1.0).head(finds).write_parquet(folder / "runs" / "two_tower.parquet")
+    changes = json.loads(compare(one, other, "--json").stdout)["changes"]
+    (tested,) = [row for row in changes if row["model"] == "two_tower" and row["measure"] == "ndcg@10"]
+    assert (tested["test"]["risen"], tested["test"]["fallen"]) == (1, 0)
+    assert tested["test"]["outcome"] == "undecided"  # one user of two
+    assert "No difference shown between two_tower before and after" in compare(one, other).stdout

@@ -25,7 +25,7 @@ def counts(report: Report) -> list[Grid]:
             done.add(key)
     rest = {key: value for key, value in report.counts.items() if key not in done}
     if rest:
-        shown.append(Grid("Other counts", ["what", "count"], list(_flat(rest)), text=True))
+        shown.append(Grid("Other counts", ["what", "count"], list(flat(rest)), text=True))
     return shown
 
 
@@ -77,9 +77,9 @@ def background(report: Report) -> list[Grid]:
     """Protocol, runs, settings and versions; those that are empty are left out."""
     runs: dict[str, JsonValue] = {name: run.model_dump() for name, run in report.runs.items()}
     grids = [
-        Grid("Protocol", ["what", "value"], list(_flat(report.protocol)), text=True, open=True),
+        Grid("Protocol", ["what", "value"], list(flat(report.protocol)), text=True, open=True),
         _matrix("What the runs held", "model", runs),
-        Grid("Intervals and tests", ["what", "value"], list(_flat(report.method.model_dump())), text=True),
+        Grid("Intervals and tests", ["what", "value"], list(flat(report.method.model_dump())), text=True),
         *_settings(report.settings),
         Grid(
             "Versions",
@@ -99,10 +99,10 @@ def _settings(settings: Mapping[str, JsonValue]) -> Iterator[Grid]:
         groups = {**run, **groups}
     alone = {key: value for key, value in groups.items() if not isinstance(value, dict)}
     if alone:
-        yield Grid("Settings", ["key", "value"], list(_flat(alone)), text=True)
+        yield Grid("Settings", ["key", "value"], list(flat(alone)), text=True)
     for name, group in groups.items():
         if isinstance(group, dict):
-            yield Grid(f"Settings of {name}", ["key", "value"], list(_flat(group)), text=True)
+            yield Grid(f"Settings of {name}", ["key", "value"], list(flat(group)), text=True)
 
 
 def _rows(name: str, table: Mapping[str, JsonValue]) -> Grid:
@@ -138,10 +138,11 @@ def _matrix(caption: str, first: str, rows: Mapping[str, JsonValue]) -> Grid:
     return Grid(caption, [first, *(column.replace("_", " ") for column in columns)], cells)
 
 
-def _flat(tree: Mapping[str, JsonValue], prefix: str = "") -> Iterator[list[str]]:
+def flat(tree: Mapping[str, JsonValue], prefix: str = "") -> Iterator[list[str]]:
+    """Leaves of a tree as rows of dotted key and value, as a table shows them."""
     for key, value in tree.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield [f"{prefix}{key}", text_of(value)]
 

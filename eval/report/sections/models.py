@@ -9,14 +9,14 @@ from aisle.eval.report.plots import Dot, dots
 from aisle.eval.report.published import published
 from aisle.eval.report.schema import Comparison, Estimate, Report
 from aisle.eval.report.sections.figure import Estimates, Figure, Grid, Tests
-from aisle.eval.report.sections.roles import leading, measures, role_of, tested
+from aisle.eval.report.sections.roles import leading, measures, role_of
 
 
 def leaders(report: Report) -> list[Figure]:
     """One plot a tested measure: our estimates and, where there are any, published values."""
     level = f"{report.method.confidence:.0%}"
     figures = []
-    for measure in tested(report):
+    for measure in report.tested():
         rows = []
         for model in report.models:
             found = report.models[model][measure]

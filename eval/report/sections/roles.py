@@ -39,14 +39,9 @@ def key(report: Report) -> list[tuple[str, str]]:
         found.append(("rival", f"{contest[1]}, the {title}"))
     if "other" in names:
         found.append(("other", "other models"))
-    if any(published(report.protocol, measure) for measure in tested(report)):
+    if any(published(report.protocol, measure) for measure in report.tested()):
         found.append(("published", "published elsewhere"))
     return found
-
-
-def tested(report: Report) -> list[str]:
-    """The primary measure, then the others that were tested."""
-    return list(dict.fromkeys([report.primary, *(test.measure for test in report.comparisons)]))
 
 
 def measures(report: Report) -> list[str]:

@@ -11,7 +11,6 @@ from aisle.cli.options import Config, Redo, Seed, Set, settings_of
 from aisle.cli.verb import Answer
 
 if TYPE_CHECKING:
-    from aisle.eval.report import Report
     from aisle.settings import Settings
 
 
@@ -86,22 +85,33 @@ def compare(
     after: Annotated[
         Path, typer.Argument(metavar="RUN_B", help="Folder of a later run, or its report.json.")
     ],
+    out: Annotated[Path | None, typer.Option("--out", help="HTML file for the whole comparison.")] = None,
 ) -> Answer:
-    """Show what changed between two runs, if they were measured on the same."""
-    from aisle.eval.report.compare import changes_table, compare_reports
+    """Show what changed between two runs, if they were measured on the same, with a paired test of each."""
+    from aisle.eval.changes import Evaluation, changes
+    from aisle.eval.report.compare import changes_table
 
-    one, other = _read_report(before), _read_report(after)
-    changes = compare_reports(one, other)
-    facts = [{**change._asdict(), "difference": change.difference} for change in changes]
-    return Answer({"changes": facts}, [changes_table(one, changes)])
+    one, other = Evaluation.read(before), Evaluation.read(after)
+    found = changes(one, other)
+    facts = [
+        {
+            "model": change.model,
+            "measure": change.measure,
+            "before": change.before,
+            "after": change.after,
+            "difference": change.difference,
+            **({"test": change.test._asdict()} if change.test else {}),
+        }
+        for change in found
+    ]
+    shown: list[Any] = [changes_table(one.report, found)]
+    if out is None:
+        return Answer({"changes": facts}, shown)
+    from aisle.eval.report.compare_page import compare_html
 
-
-def _read_report(place: Path) -> "Report":
-    """The report of a run's folder, of an evaluation's, or of a file."""
-    from aisle.eval.report import Report
-
-    stage = place / "evaluate"
-    return Report.read(stage if stage.is_dir() else place)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(compare_html(one.report, other.report, found), encoding="utf-8")
+    return Answer({"changes": facts, "page": str(out)}, [*shown, f"page: {out}"])
 
 
 def _named(runs: list[str]) -> dict[str, Path]:
