@@ -128,15 +128,18 @@ def collect(versions: Versions, keep: int) -> list[str]:
     live = None if found is None else found.version
     for name in set(versions.storage.folders()) - {*names, live}:
         versions.storage.drop(name)
-    used = {found.delta_of(name) for name in names} if found is not None else set()
-    for name in set(versions.storage.deltas()) - used:
-        _dropped(versions, name)
     served = {one.version for one in found.publications} if found is not None else set()
     once = [name for name in names if name in served and name != live]
     never = [name for name in names if name not in served]
     waiting = [name for name in never[-1:] if live is None or name > live]
     old = sorted({*once[: max(0, len(once) - (keep - 1))], *never} - {*waiting})
-    return [name for name in old if _dropped(versions, name)]
+    gone = [name for name in old if _dropped(versions, name)]
+    used = (
+        {found.delta_of(name) for name in {*names, found.version} - {*gone}} if found is not None else set()
+    )
+    for name in set(versions.storage.deltas()) - used:
+        _dropped(versions, name)
+    return gone
 
 
 def _dropped(versions: Versions, name: str) -> bool:

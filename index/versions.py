@@ -17,6 +17,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
 
@@ -94,15 +95,15 @@ class Versions:
     def writing(self) -> Iterator[None]:
         """Be the one process that writes. The lock is the kernel's: a killed process does not keep it.
 
+        At a URL, other machines are kept away by a claim (:mod:`aisle.index.claim`).
+
         Raises:
             IndexFault: another process is writing, or the place cannot be written.
         """
         lock = FileLock(self.work / ".lock", timeout=0)
         try:
             self.work.mkdir(parents=True, exist_ok=True)
-            probe = self.work / ".probe"
-            probe.touch()  # FileLock alone would wait for ever in some folders that cannot be written
-            probe.unlink()
+            TemporaryFile(dir=self.work).close()  # FileLock would wait for ever where nothing can be written
             lock.acquire()
         except Timeout:
             found = "another process at work on it"
@@ -112,7 +113,8 @@ class Versions:
             raise IndexFault("a place that can be written", found, "check its rights and its disk") from error
         try:
             remove(self.work / ".partial")
-            yield
+            with self.storage.alone():
+                yield
         finally:
             lock.release()
 
