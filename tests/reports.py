@@ -18,7 +18,7 @@ from aisle.eval.report.context import (
     ShownReason,
     WantedItem,
 )
-from aisle.eval.report.schema import Comparison, Estimate, Method, Popularity, RunCounts, Slice
+from aisle.eval.report.schema import Comparison, Estimate, Method, Popularity, RunCounts, Sampled, Slice
 
 HOSTILE = '<b>&"k$nn$'
 BEAUTY = {
@@ -184,7 +184,12 @@ def full() -> Report:
             pairs=users + 5,
             models={model: {"ndcg@10": found["ndcg@10"]} for model, found in report.models.items()},
         )
-        for name, users in (("new users", 40), ("known users", 900), ("new items", 3), ("known items", 937))
+        for name, users in (
+            ("new users", 40),
+            ("known users", 900),
+            ("new items", 3),
+            ("price: up to 9.99", 300),
+        )
     }
     catalogue = [0.01, 0.1, 0.5, 1.0]
     popularity = Popularity(
@@ -222,6 +227,7 @@ def full() -> Report:
             )
         ],
     )
+    sampled = Sampled(negatives=99, models={model: {"ndcg@10": 0.5 + VALUES[model]} for model in VALUES})
     context = Context(
         calibration=calibration,
         examples=[
@@ -235,7 +241,7 @@ def full() -> Report:
         peak_memory={"train": 2**30},
     )
     return report.model_copy(
-        update={"slices": parts, "popularity": popularity, "leaks": leaked()}
+        update={"slices": parts, "popularity": popularity, "leaks": leaked(), "sampled": sampled}
     ).with_context(context)
 
 

@@ -11,7 +11,14 @@ from aisle.eval.report.sections.curves import accuracy
 from aisle.eval.report.sections.customers import customers_parts
 from aisle.eval.report.sections.leaks import leak_parts, without_leaks
 from aisle.eval.report.sections.learning import learning
-from aisle.eval.report.sections.models import at_cut_off, differences, duel, leaders, other_tests
+from aisle.eval.report.sections.models import (
+    at_cut_off,
+    differences,
+    duel,
+    leaders,
+    other_tests,
+    sampled_metrics,
+)
 from aisle.eval.report.sections.roles import key
 from aisle.eval.report.sections.slices import parts
 from aisle.eval.report.sections.spread import spread
@@ -43,6 +50,7 @@ def _parts(report: Report) -> dict[str, Any]:
         "leaders": [*leaders(report), *([forest] if forest else [])],
         "all_metrics": at_cut_off(report),
         "other_tests": other_tests(report),
+        "sampled": sampled_metrics(report),
         "n_tests": len(report.comparisons),
         "curves": accuracy(report),
         "slices": parts(report),

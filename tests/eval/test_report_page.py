@@ -8,6 +8,7 @@ from reports import HOSTILE, full, leaked, made, text, tree
 
 from aisle.eval.report.html import html
 from aisle.eval.report.sections.learning import learning
+from aisle.eval.report.sections.slices import parts
 from aisle.eval.report.verdict import evidence, verdict
 
 
@@ -108,6 +109,19 @@ def test_users_are_shown_with_reasons_and_what_they_wanted():
         "Nothing: a new user.",
     ):
         assert piece in said, piece
+
+
+def test_sampled_values_stand_beside_the_exact_ones():
+    said = text(html(full()))
+    assert "among 99 others among all items two_tower ndcg@10 0.5600 0.0600 als ndcg@10 0.5500 0.0500" in said
+    assert "among 99 others" not in text(html(made()))
+
+
+def test_every_kind_of_parts_has_a_plot():
+    figures = parts(full())
+    assert [figure.title for figure in figures] == ["users", "items", "price"]
+    assert "up to 9.99" in figures[2].svg
+    assert "two_tower, new users: 0.0600, 0.0100 to 0.0900" in figures[0].svg
 
 
 def test_what_buyers_say_is_on_the_page():

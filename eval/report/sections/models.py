@@ -68,6 +68,21 @@ def everyone(report: Report) -> list[tuple[str, str, Mapping[str, Estimate]]]:
     return [(name, role_of(report, name), report.models[name]) for name in report.ranking()]
 
 
+def sampled_metrics(report: Report) -> Grid | None:
+    """Sampled values beside those over all items; None where nobody asked for them."""
+    found = report.sampled
+    if found is None or not found.models:
+        return None
+    shown = list(next(iter(found.models.values())))
+    rows = [
+        [model, measure, f"{found.models[model][measure]:.4f}", f"{report.models[model][measure].value:.4f}"]
+        for measure in shown
+        for model in report.ranking()
+    ]
+    columns = ["model", "measure", f"among {found.negatives:,} others", "among all items"]
+    return Grid("", columns, rows)
+
+
 def differences(report: Report) -> Figure | None:
     """The comparisons of the verdict's model on the primary measure; None where nothing was compared."""
     contest = report.contest()
