@@ -17,7 +17,7 @@ from aisle.planning import curves
 from aisle.planning.estimate import Plan, estimate, index_bytes
 from aisle.planning.figures import Figures, IndexFigures, Point
 from aisle.planning.fleet import Fleet
-from aisle.planning.gpus import SHARE, Shape, gpu_of, known_gpus, seconds_of_query
+from aisle.planning.gpus import SHARE, TOKENIZED, Shape, gpu_of, known_gpus, seconds_of_query, seconds_of_text
 from aisle.planning.job import Job
 
 MEMORY = 10 << 30
@@ -159,6 +159,7 @@ def test_a_card_of_the_table() -> None:
     operations = 2 * 6 * 12 * 384**2 * 48 + 4 * 6 * 384 * 48**2
     assert Shape().operations(48) == operations
     assert by_name(plan)["encode items"] == pytest.approx(1e6 * operations / (989e12 * SHARE) / 2)
+    assert seconds_of_text(card, Shape(weights=1000), 48) == 48 / TOKENIZED
     assert by_name(plan)["build index"] == 0
     assert plan.kind == "exact"
     assert plan.dollars == pytest.approx(5 * 2 * plan.seconds / 3600)

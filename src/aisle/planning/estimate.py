@@ -203,8 +203,8 @@ def _assumptions(job: Job, fleet: Fleet, kind: str, dim: int) -> list[str]:
     ]
     if fleet.gpu is not None:
         said.append(
-            f"{fleet.gpu.name}: {gpus.SHARE:.0%} of {fleet.gpu.teraflops:g} published TFLOPS, tokenizing "
-            "and transfers hidden behind it; "
+            f"{fleet.gpu.name}: {gpus.SHARE:.0%} of {fleet.gpu.teraflops:g} published TFLOPS, texts "
+            f"to tokens at {counted(int(gpus.TOKENIZED))} tokens a second beside it, transfers hidden; "
             f"not measured ({fleet.gpu.source})"
         )
     if fleet.figures is None:

@@ -8,8 +8,19 @@ from aisle.data.errors import InputError
 from aisle.index.recipes import BYTES
 from aisle.index.settings import Storage
 
-SHARE = 0.3
-"""Of the published operations a second, taken to be reached by small models on short texts."""
+SHARE = 0.1
+"""Of the published operations a second, taken to be reached by small models and by exact search.
+
+A guess on the safe side of arithmetic: layers of a small model wait for memory, and choosing the best of all
+products takes time of its own.
+"""
+
+TOKENIZED = 5e6
+"""Tokens a second that a machine's processors make of texts beside the card.
+
+Half of what the README of Hugging Face's tokenizers promises of a server (a gigabyte in 20 seconds), at five
+bytes a token.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,8 @@ def gpu_of(key: str) -> Gpu:
 
 
 def seconds_of_text(gpu: Gpu, shape: Shape, tokens: float, share: float = SHARE) -> float:
-    """Seconds of a text: its operations at a share of the card's."""
-    return shape.operations(tokens) / (gpu.teraflops * 1e12 * share)
+    """Seconds of a text: its operations at a share of the card's, or its tokens, what takes longer."""
+    return max(shape.operations(tokens) / (gpu.teraflops * 1e12 * share), tokens / TOKENIZED)
 
 
 def seconds_of_query(
