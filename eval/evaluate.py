@@ -22,6 +22,7 @@ from aisle.eval.profiles import Profiles
 from aisle.eval.protocol import describe
 from aisle.eval.report.schema import Method, Popularity, Report, Sampled
 from aisle.eval.runs import check_truth
+from aisle.eval.seeds import by_model, merge, seed_weights, values_by_seed
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.slices import Known, slices
 from aisle.eval.slices.measuring import measure_parts
@@ -44,7 +45,8 @@ def evaluate(
     Args:
         truth: user_id, item_id and optionally relevance (:mod:`aisle.eval.runs`) and timestamp.
         runs: by model name; user_id, item_id, score and optionally rank. Each is asked for once and
-            forgotten before the next, so a mapping that reads them when asked needs memory for one.
+            forgotten before the next, so a mapping that reads them when asked needs memory for one. Several
+            runs of a model are named by their seeds: `fused@0`, `fused@1` (:mod:`aisle.eval.seeds`).
         protocol: what was decided before the runs were made (:mod:`aisle.eval.protocol`).
         catalogue: what is known of the items; metrics that need more than is given are left out.
         past: what was known before: user_id, item_id (null in events without item), and timestamp and rating
@@ -61,10 +63,11 @@ def evaluate(
     settings = settings or EvaluateSettings()
     if not runs:
         raise InputError("at least one run", "none", "pass the run of a model")
-    unknown = [name for name in ours if name not in runs]
+    models = by_model(runs)
+    unknown = [name for name in ours if name not in models]
     if unknown:
         raise InputError(
-            f"models among {', '.join(runs)}", f"`ours` names {unknown[0]!r}", "correct the name"
+            f"models among {', '.join(models)}", f"`ours` names {unknown[0]!r}", "correct the name"
         )
     wanted = check_truth(truth)
     if past is not None and catalogue is not None and not catalogue.has("events"):
@@ -75,11 +78,18 @@ def evaluate(
     parts = slices(wanted, Known.of(past, truth, catalogue)) if settings.tested else {}
     popular = Popular.of(catalogue)
     ground = Ground(wanted, settings, seed, catalogue, profiles, popular, parts, material)
-    measured = {name: measure(runs[name], name, ground) for name in track(runs, "evaluating", len(runs))}
+    single = {name: measure(runs[name], name, ground) for name in track(runs, "evaluating", len(runs))}
+    weights = {
+        name: seed_weights(len(seeds), settings.resamples, seed, name) for name, seeds in models.items()
+    }
+    measured = {
+        name: merge([single[run] for run in seeds.values()], weights[name], settings.confidence)
+        for name, seeds in models.items()
+    }
     leaks = None
     if material is not None:
         leaks = check_leaks(material, [found for model in measured.values() for found in model.findings])
-    comparisons = list(compare(measured, settings, seed, ours))
+    comparisons = compare(measured, settings, seed, ours)
     report = Report(
         protocol=describe(protocol or {}, wanted, settings.k, catalogue.size if catalogue else None),
         models={name: model.estimates for name, model in measured.items()},
@@ -100,21 +110,22 @@ def evaluate(
         )
         if settings.sampled_negatives and catalogue is not None
         else None,
-        runs={name: model.counts for name, model in measured.items()},
+        runs={name: run.counts for name, run in single.items()},
+        seeds=values_by_seed(models, single, settings.tested),
         method=Method(
             confidence=settings.confidence,
             resamples=settings.resamples,
             permutations=settings.permutations,
             seed=seed,
         ),
-        warnings=list(caveats(wanted, measured, settings, catalogue, len(comparisons), leaks, profiles)),
+        warnings=list(caveats(wanted, single, settings, catalogue, len(comparisons), leaks, profiles)),
         versions={
             "python": platform.python_version(),
             **{package: version(package) for package in ("aisle", "numpy", "polars")},
         },
     )
     scores = {name: model.parts for name, model in measured.items()}
-    apart = measure_parts(parts, scores, report.contest(), settings, seed)
+    apart = measure_parts(parts, scores, weights, report.contest(), settings, seed)
     return report.model_copy(update={"slices": apart})
 
 

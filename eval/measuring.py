@@ -49,10 +49,11 @@ class Measured:
 
     Attributes:
         estimates: by measure, in the order of the settings.
-        scores: of the tested measures, float64 (n_users, n_tested).
-        means: bootstrap means of the same, float64 (resamples, n_tested).
+        scores: of the tested measures, float64 (n_users, n_tested); means over the seeds.
+        by_seed: values of the same under each seed, float64 (n_seeds, n_tested); of one run, one seed.
+        means: bootstrap means of each measure that users have, float64 (resamples).
         parts: scores of the tested measures on each part of the truth that is reported apart, by its name,
-            float64 (n_users of the part, n_tested).
+            float64 (n_users of the part, n_tested, n_seeds).
         findings: what leak checks say of the lists.
         sampled: values among samples, by measure, where they were asked for.
         popular: share of the places that the most popular items take; empty where popularity is unknown.
@@ -61,7 +62,8 @@ class Measured:
     estimates: dict[str, Estimate]
     counts: RunCounts
     scores: Floats
-    means: Floats
+    by_seed: Floats
+    means: Mapping[str, Floats]
     parts: Mapping[str, Floats]
     findings: Sequence[Finding] = ()
     sampled: Mapping[str, float] = field(default_factory=dict)
@@ -93,7 +95,8 @@ def measure(run: pl.DataFrame, name: str, ground: Ground) -> Measured:
         estimates={name: found[name] for name in order if name in found},
         counts=_counts(run, judged),
         scores=scores[:, tested],
-        means=means[:, tested],
+        by_seed=scores[:, tested].mean(axis=0, keepdims=True),
+        means=dict(zip(names, means.T, strict=True)),
         parts={name: _part_scores(judged.part(part), settings) for name, part in ground.parts.items()},
         findings=[] if ground.material is None else [*check_lists(name, judged, ground.material)],
         sampled=sampled(judged, settings.user_measures, settings.sampled_negatives)
@@ -115,9 +118,9 @@ def _counts(run: pl.DataFrame, judged: Judged) -> RunCounts:
 
 
 def _part_scores(judged: Judged, settings: EvaluateSettings) -> Floats:
-    """The tested measures of a run by a part of the truth, float64 (n_users of the part, n_tested)."""
+    """The tested measures of a run by a part of the truth, float64 (n_users of the part, n_tested, 1)."""
     measures = [parse(name) for name in settings.tested]
-    return np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
+    return np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])[:, :, None]
 
 
 def _estimates(

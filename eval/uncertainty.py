@@ -1,14 +1,16 @@
 """How far chance alone could move a number: bootstrap intervals, paired tests, and Holm's correction.
 
 Users are the units that are resampled: the question is what another set of such users would have shown.
+(Where a model was run under several seeds, these are redrawn as well: :mod:`aisle.eval.seeds`.)
 All models of a report are resampled alike (the same seed draws the same users), so that differences
 between two of them are paired.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from aisle.data.progress import meter
 from aisle.eval.judged import UserScores
@@ -84,6 +86,28 @@ def permutation_p(observed: float, flipped: UserScores) -> float:
     """
     as_far = np.count_nonzero(np.abs(flipped) >= abs(observed) * (1 - 1e-9))
     return (1 + as_far) / (len(flipped) + 1)
+
+
+def bootstrap_p(difference: float, means: Floats, seeds: Sequence[Floats] = ()) -> float:
+    """Two-sided p-value of a difference by the spread of its bootstrap means: a paired test.
+
+    The difference is divided by the standard deviation of `means` and held against the normal distribution
+    (Efron and Tibshirani 1993, sections 12.4 and 15.4). Where seeds are few, so is what tells their part of
+    that spread: Student's t takes the place of the normal distribution, with the degrees of freedom of
+    Satterthwaite 1946, "An approximate distribution of estimates of variance components".
+
+    Args:
+        difference: of two models.
+        means: bootstrap means of the difference, float64 (resamples); of users, and of seeds if several.
+        seeds: for each of the two models its values under each seed, float64 (n_seeds).
+    """
+    variance = float(means.var(ddof=1))
+    if variance < 1e-24:  # all resamples agree, up to rounding
+        return float(abs(difference) < 1e-12)
+    shares = [(values.var(ddof=1) / len(values), len(values)) for values in seeds if len(values) > 1]
+    uncertain = float(sum(share**2 / (n - 1) for share, n in shares))
+    freedom = variance**2 / uncertain if uncertain > 0 else np.inf
+    return float(2 * student.sf(abs(difference) / np.sqrt(variance), freedom))
 
 
 def holm(p_values: Floats) -> Floats:

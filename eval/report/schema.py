@@ -38,7 +38,13 @@ class Comparison(BaseModel):
     high: float = Field(description="high end of the same")
     p: float = Field(description="two-sided p-value of the paired permutation test")
     p_holm: float = Field(description="the same after Holm's correction over all comparisons of the report")
-    outcome: Outcome = Field(description="better or worse where p_holm is below 1 - confidence")
+    p_bootstrap: float | None = Field(
+        None, description="two-sided p-value of the paired bootstrap test, of users and, if several, seeds"
+    )
+    p_bootstrap_holm: float | None = Field(None, description="the same after Holm's correction")
+    outcome: Outcome = Field(
+        description="better or worse where p_holm and p_bootstrap_holm are below 1 - confidence"
+    )
 
     def flipped(self) -> "Comparison":
         """The same comparison with the two models in the other order."""
@@ -139,7 +145,10 @@ class Report(Context):
         None, description="how popular is what is shown; null where popularity or catalogue were not given"
     )
     leaks: Leaks | None = Field(None, description="what leak checks found; null where none was made")
-    runs: dict[str, RunCounts] = Field(description="what each model's run held")
+    runs: dict[str, RunCounts] = Field(description="what each run held")
+    seeds: dict[str, dict[str, dict[str, float]]] = Field(
+        {}, description="model, seed, tested measure, value: of models that were run under several seeds"
+    )
     method: Method = Field(description="how intervals and tests were made")
     sampled: Sampled | None = Field(None, description="sampled metrics, where they were asked for")
     warnings: list[str] = Field(description="what a reader has to know before trusting the values")

@@ -31,9 +31,11 @@ def evidence(report: Report) -> str:
     test = contest and report.comparison(*contest, report.primary)
     if not test:
         return ""
+    redrawn = "users and seeds" if {test.model, test.other} & set(report.seeds) else "users"
+    also = "" if test.p_bootstrap_holm is None else f", of the bootstrap test {test.p_bootstrap_holm:.4f}"
     return (
         f"Difference {test.difference:+.4f}, {report.method.confidence:.0%} interval {test.low:+.4f} to "
-        f"{test.high:+.4f} (paired bootstrap over users, {report.method.resamples} resamples); paired "
+        f"{test.high:+.4f} (paired bootstrap over {redrawn}, {report.method.resamples} resamples); paired "
         f"permutation test p = {test.p:.4f}, {test.p_holm:.4f} after Holm's correction over "
-        f"{len(report.comparisons)} comparisons."
+        f"{len(report.comparisons)} comparisons{also}."
     )

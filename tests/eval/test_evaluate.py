@@ -8,8 +8,8 @@ import pytest
 
 from aisle.data.errors import InputError
 from aisle.eval.catalogue import Catalogue
+from aisle.eval.changes import Evaluation, changes
 from aisle.eval.evaluate import evaluate, evaluate_files
-from aisle.eval.report.compare import compare_reports
 from aisle.eval.settings import EvaluateSettings
 
 USERS, ITEMS = 400, 50
@@ -224,8 +224,8 @@ def test_a_catalogue_file_gives_the_items(tmp_path, runs):
 
 def test_reports_of_one_protocol_compare_and_others_are_refused(report, runs):
     later = evaluate(shop_truth(), {"good": runs["also_good"]}, catalogue=Catalogue(ITEMS), settings=QUICK)
-    changes = {(change.model, change.measure): change for change in compare_reports(report, later)}
-    found = changes["good", "ndcg@10"]
+    both = changes(Evaluation(report), Evaluation(later))
+    (found,) = [change for change in both if (change.model, change.measure) == ("good", "ndcg@10")]
     assert found.difference == pytest.approx(
         report.models["also_good"]["ndcg@10"].value - report.models["good"]["ndcg@10"].value
     )
@@ -233,10 +233,10 @@ def test_reports_of_one_protocol_compare_and_others_are_refused(report, runs):
         shop_truth(), runs, catalogue=Catalogue(ITEMS), settings=QUICK, protocol={"masking": "seen"}
     )
     with pytest.raises(InputError, match='masking: "as given" in the first, "seen" in the second'):
-        compare_reports(report, masked)
+        changes(Evaluation(report), Evaluation(masked))
     strangers = evaluate(shop_truth(), {"new": runs["good"]}, catalogue=Catalogue(ITEMS), settings=QUICK)
     with pytest.raises(InputError, match="poor, good, also_good in the first, new in the second"):
-        compare_reports(report, strangers)
+        changes(Evaluation(report), Evaluation(strangers))
 
 
 @pytest.mark.slow
