@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
-from aisle.ranker.kinship import SUMMARIES
+from aisle.ranker.kinship import SUMMARIES, Kinship
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats, Lists
 
@@ -78,7 +78,11 @@ def group_of(name: str) -> str:
 
 
 def compute(
-    lists: Lists, histories: Histories, knowledge: Knowledge, extra: Mapping[str, Floats] | None = None
+    lists: Lists,
+    histories: Histories,
+    knowledge: Knowledge,
+    extra: Mapping[str, Floats] | None = None,
+    groups: Collection[str] | None = None,
 ) -> Features:
     """Features of each pair of the lists.
 
@@ -87,11 +91,14 @@ def compute(
         histories: of all users that the lists may name, by user row.
         knowledge: of the items, as of the moment of ranking.
         extra: columns with a number for each item, by name (`group.what`).
+        groups: relations to the history that are computed; all unless told.
     """
     columns: dict[str, Floats] = {}
     for name, values in {"retrieval": lists.scores, **lists.sources}.items():
         columns |= {f"{name}.{what}": column for what, column in _in_list(lists, values).items()}
-    columns |= _related(lists, histories, knowledge)
+    kinships = knowledge.kinships
+    wanted = {name: kinships[name] for name in kinships if groups is None or name in groups}
+    columns |= _related(lists, histories, wanted)
     facts = knowledge.facts
     columns |= {f"item.{name}": values[lists.items] for name, values in facts.items() if name != "price"}
     if "price" in facts:
@@ -123,16 +130,14 @@ def _usual(lists: Lists, histories: Histories, price: Floats) -> Floats:
     return found[lists.owner]
 
 
-def _related(lists: Lists, histories: Histories, knowledge: Knowledge) -> dict[str, Floats]:
+def _related(lists: Lists, histories: Histories, kinships: Mapping[str, Kinship]) -> dict[str, Floats]:
     """Each kinship of the candidates to the history, summed up."""
     columns = {
-        f"{name}.{what}": np.empty(len(lists.items), np.float32)
-        for name in knowledge.kinships
-        for what in SUMMARIES
+        f"{name}.{what}": np.empty(len(lists.items), np.float32) for name in kinships for what in SUMMARIES
     }
     for pairs, present, items, past, weights in _blocks(lists, histories):
         there = (weights > 0)[:, None, :]
-        for name, kinship in knowledge.kinships.items():
+        for name, kinship in kinships.items():
             values = kinship(past, items) * there
             for what, summary in SUMMARIES.items():
                 columns[f"{name}.{what}"][pairs] = summary(values, weights)[present]

@@ -15,12 +15,13 @@ from aisle.ranker.blend import Blend, Scale
 from aisle.ranker.calibration import Calibration
 from aisle.ranker.columns import ItemColumns
 from aisle.ranker.cross_encoder.reader import CrossEncoder
-from aisle.ranker.features import Features, compute
+from aisle.ranker.features import Features, compute, group_of
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats, Lists
 from aisle.ranker.scorers import Scorer
 from aisle.ranker.scorers import load as load_scorer
 from aisle.ranker.settings import RankerSettings
+from aisle.ranker.student import FOLDER as STUDENT
 from aisle.retriever.candidates import Retriever
 
 FORMAT = 2
@@ -55,7 +56,8 @@ class RankerModel:
 
     def features(self, lists: Lists, histories: Histories) -> Features:
         """What the scorers read of each pair; a feature that there is none of any more is missing."""
-        return compute(lists, histories, self.knowledge, self.extra.values).aligned(self.names)
+        groups = set(map(group_of, self.names))
+        return compute(lists, histories, self.knowledge, self.extra.values, groups).aligned(self.names)
 
     def scores(self, features: Features, lists: Lists, shop: Prepared) -> Floats:
         """Score of each pair of lists of a shop's users, float32 (pairs)."""
@@ -81,12 +83,18 @@ class RankerModel:
         reader = self.cross_encoder and self.cross_encoder.longer(list(texts))
         return replace(self, knowledge=knowledge, extra=self.extra.longer(len(texts)), cross_encoder=reader)
 
-    def save(self, folder: Path) -> None:
-        """Write the scorers, `knowledge.safetensors` and, last, `config.json`."""
+    def save(self, folder: Path, *, knowing: bool = True) -> None:
+        """Write the scorers, `knowledge.safetensors` and, last, `config.json`.
+
+        Args:
+            folder: made if it is not there.
+            knowing: whether what is known of the items is written, too; without, another ranker's is read.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         for scorer in self.scorers.values():
             scorer.save(folder)
-        self.knowledge.save(folder, self.extra.values)
+        if knowing:
+            self.knowledge.save(folder, self.extra.values)
         if self.cross_encoder is not None:
             self.cross_encoder.save(folder / CROSS_ENCODER)
         config = {
@@ -102,19 +110,30 @@ class RankerModel:
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> "RankerModel":
+    def load(cls, folder: Path, *, student: bool = False) -> "RankerModel":
         """Read what :meth:`save` wrote.
+
+        Args:
+            folder: of a ranker.
+            student: read its student, which knows of the items what the ranker knows.
 
         Raises:
             InputError: it is not there, damaged, or of another format.
         """
+        whole = folder
+        if student:
+            folder = folder / STUDENT
+            if not folder.is_dir():
+                raise InputError(
+                    "a ranker with a student", f"none in {whole}", "train it with ranker.student.enabled=true"
+                )
         try:
             config = json.loads((folder / "config.json").read_text())
             if config["format"] != FORMAT:
                 raise InputError(
                     f"a ranker of format {FORMAT}", f"format {config['format']}", "train it again"
                 )
-            knowledge, extra = Knowledge.load(folder)
+            knowledge, extra = Knowledge.load(whole)
             return cls(
                 scorers={kind: load_scorer(kind, folder) for kind in config["scorers"]},
                 blend=Blend(

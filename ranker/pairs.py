@@ -37,6 +37,13 @@ class LabelledLists:
     found: NDArray[np.bool_]
     relevant: Rows
 
+    def take(self, places: Rows) -> "LabelledLists":
+        """Some of the lists, by place."""
+        pairs = self.lists.pairs_of(places)
+        return LabelledLists(
+            self.lists.take(places), self.labels[pairs], self.found[pairs], self.relevant[places]
+        )
+
 
 def labelled_lists(
     retriever: Retriever, labels: pl.DataFrame, settings: PairSettings, *, seed: int

@@ -79,8 +79,12 @@ class Ranker:
     moment: int | None = None
 
     @classmethod
-    def load(cls, name: str | Path) -> "Ranker":
+    def load(cls, name: str | Path, *, student: bool = False) -> "Ranker":
         """The ranker in a folder, or of a name on the Hugging Face hub.
+
+        Args:
+            name: of the folder, or on the hub.
+            student: take the small network that learned its order (`ranker.student.enabled`).
 
         Raises:
             InputError: there is none, or it is damaged.
@@ -91,7 +95,8 @@ class Ranker:
         folder = locate_ranker(name)
         shop, text, moment = read_shop(folder)
         retriever = retriever_of(shop, load(folder / "retriever"))
-        return cls(RankerModel.load(folder), retriever, text, read_praise(folder), moment)
+        model = RankerModel.load(folder, student=student)
+        return cls(model, retriever, text, read_praise(folder), moment)
 
     def rank(
         self,
@@ -221,8 +226,18 @@ class Ranker:
         from aisle.data.text import render_items
         from aisle.retriever.additions import longer
 
+        return self.over(longer(self.retriever, more, render_items(more, self.text)), more)
+
+    def over(self, retriever: Retriever, more: pl.DataFrame) -> "Ranker":
+        """The ranker with a retriever that has items behind those that this one knows.
+
+        Args:
+            retriever: with the same model otherwise.
+            more: canonical items, those behind.
+        """
+        from aisle.data.text import render_items
+
         texts = render_items(more, self.text)
-        retriever = longer(self.retriever, more, texts)
         return replace(self, model=self.model.longer(retriever, texts), retriever=retriever)
 
     def _lists(

@@ -62,6 +62,25 @@ class NetworkSettings(BaseModel):
     patience: int = Field(default=3, ge=1, description="epochs without a better ndcg@10 before it stops")
 
 
+class StudentSettings(BaseModel):
+    """A small network that learns the order of the whole ranker, the cross-encoder's included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = Field(
+        default=False, description="whether one is trained beside the ranker (`aisle rank --student`)"
+    )
+    left_out: tuple[str, ...] = Field(
+        default=(), description="groups of features that it does not read, beside those that nobody reads"
+    )
+    hidden: tuple[int, ...] = Field(
+        default=(16,), description="widths of its hidden layers; all else is as in ranker.network"
+    )
+    lists: int = Field(
+        default=2000, ge=20, description="lists that a cross-encoder reads to teach it, at most"
+    )
+
+
 class RankerSettings(BaseModel):
     """How candidates are put in order."""
 
@@ -87,4 +106,5 @@ class RankerSettings(BaseModel):
     boosting: BoostingSettings = BoostingSettings()
     network: NetworkSettings = NetworkSettings()
     cross_encoder: CrossEncoderSettings = CrossEncoderSettings()
+    student: StudentSettings = StudentSettings()
     sentiment: SentimentSettings = SentimentSettings()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Prepared
@@ -17,6 +18,7 @@ from aisle.index.settings import IndexSettings
 from aisle.ranker import blend
 from aisle.ranker.alarm import warn_if_constant
 from aisle.ranker.calibrated import calibrate
+from aisle.ranker.calibration import Calibration
 from aisle.ranker.columns import ItemColumns
 from aisle.ranker.cross_encoder import reader as cross_encoder
 from aisle.ranker.cross_encoder.reader import CrossEncoder
@@ -31,6 +33,8 @@ from aisle.ranker.praise import FILE as PRAISE
 from aisle.ranker.praise import praise
 from aisle.ranker.reviewed import GROUP, sentiment_columns
 from aisle.ranker.settings import RankerSettings
+from aisle.ranker.student import FOLDER as STUDENT
+from aisle.ranker.student import taught
 from aisle.ranker.teaching import teach
 from aisle.retriever import processes
 from aisle.retriever.candidates import Retriever, sources_of
@@ -95,9 +99,7 @@ def train_ranker(
     mixed, said = choose_blend(given, fitted.held_out)
     warn_if_constant(mixed.ranker(fitted.held_out), given.lists.owner)
     held_out = mixed.scores(fitted.held_out, given.lists.scores)
-    calibration, table = calibrate(
-        held_out[given.found], given.labels[given.found], given.lists.owner[given.found]
-    )
+    calibration, table = _calibrated(given, held_out)
     table.write_parquet(out / "reliability.parquet")
     teach(shop, given.lists, held_out, out / "teacher.parquet")
     praise(prepared).write_parquet(out / PRAISE)
@@ -106,7 +108,7 @@ def train_ranker(
         at = work / "cross-encoder"
         reader, read = learn_to_read(prepared, shop, given, features, held_out, text, settings, at, seed)
         said |= read
-    RankerModel(
+    ranker = RankerModel(
         scorers=fitted.scorers,
         blend=mixed,
         names=features.names,
@@ -122,8 +124,60 @@ def train_ranker(
             "learned from": "validation, with a retriever that was trained on train",
             "validation": said,
         },
-    ).save(out)
+    )
+    if settings.student.enabled:
+        said["student"] = write_student(ranker, shop, given, features, held_out, out / STUDENT, seed=seed)
+    ranker.save(out)
     (out / "validation.json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+def write_student(
+    ranker: RankerModel,
+    shop: Prepared,
+    given: LabelledLists,
+    features: Features,
+    first: Floats,
+    folder: Path,
+    *,
+    seed: int,
+) -> float:
+    """Train a student of a ranker's order, and write it; its blended ndcg@10 on users it did not learn from.
+
+    Args:
+        ranker: the teacher.
+        shop: whose users the lists are of, before the labels.
+        given: lists with labels; these only weigh the student against the retriever, and calibrate it.
+        features: of their pairs.
+        first: the ranker's scores over features, by scorers that did not learn on them.
+        folder: to write.
+        seed: of everything random.
+    """
+    settings, reader = ranker.settings, ranker.cross_encoder
+    if reader is not None:
+        drawn = np.random.default_rng(seed).permutation(len(given.lists))[: settings.student.lists]
+        pairs = given.lists.pairs_of(np.sort(drawn))
+        given, features, first = given.take(np.sort(drawn)), features.take(pairs), first[pairs]
+        first = reader.refined(shop, given.lists, features, first)
+    read = features.without(settings.student.left_out)
+    student, held_out = taught(given.lists, read, first, settings, seed=seed)
+    mixed, said = choose_blend(given, {"network": held_out})
+    calibration, _ = _calibrated(given, mixed.scores({"network": held_out}, given.lists.scores))
+    replace(
+        ranker,
+        scorers={"network": student},
+        blend=mixed,
+        names=read.names,
+        calibration=calibration,
+        cross_encoder=None,
+        about={"student of": "the ranker beside it", "validation": said},
+    ).save(folder, knowing=False)
+    return said["chosen"]
+
+
+def _calibrated(given: LabelledLists, scores: Floats) -> tuple[Calibration, pl.DataFrame]:
+    """Calibrated on the candidates, without what joined them to be learned from."""
+    found = given.found
+    return calibrate(scores[found], given.labels[found], given.lists.owner[found])
 
 
 def _reviewed(shop: Prepared, settings: RankerSettings) -> ItemColumns:

@@ -29,6 +29,10 @@ SETTINGS = (
     "ranker.boosting.trees=40",
     "ranker.boosting.smallest_leaf=20",
     "ranker.folds=3",
+    "ranker.network.batch_lists=8",
+    "ranker.network.learning_rate=0.01",
+    "ranker.student.enabled=true",
+    'ranker.student.left_out=["text"]',
     'ranker.left_out=["next", "follows", "precedes", "together", "linear"]',
     'evaluate.baselines.names=["popularity"]',
 )

@@ -1,5 +1,7 @@
 """The ranking API: what is documented about odd input, and that all its doors agree."""
 
+import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from aisle.data.errors import InputError
 from aisle.data.prepared import Prepared
 from aisle.data.visitors import last_moment
 from aisle.ranker import Ranker
+from aisle.ranker.features import group_of
 
 CHEAP, DEAR = ["i0", "i2", "i4"], ["i1", "i3", "i5"]
 
@@ -159,8 +162,34 @@ def test_files_are_ranked_like_frames(ranker: Ranker, run: Path, tmp_path: Path)
     done = CliRunner().invoke(app, [str(one) for one in [*asked, "--out", tmp_path / "ranked.parquet"]])
     assert done.exit_code == 0, done.output
     assert pl.read_parquet(tmp_path / "ranked.parquet").equals(ranker.rank_many(frame))
-    wrong = CliRunner().invoke(app, [str(one) for one in [*asked[:3], "--out", tmp_path / "ranked.parquet"]])
-    assert wrong.exit_code == 2
+    for wrong in ([*asked[:3]], [*asked, "--redo"], ["rank", "--student"]):
+        done = CliRunner().invoke(app, [str(one) for one in [*wrong, "--out", tmp_path / "wrong.parquet"]])
+        assert done.exit_code == 2, wrong
+
+
+def test_a_student_ranks_as_the_ranker_does(ranker: Ranker, run: Path, tmp_path: Path) -> None:
+    student = Ranker.load(run / "ranker", student=True)
+    assert list(student.model.scorers) == ["network"]
+    assert "text" in {group_of(name) for name in ranker.model.names}
+    assert "text" not in {group_of(name) for name in student.model.names}
+    candidates = [f"i{item}" for item in range(10, 50)]
+    for history in (CHEAP, DEAR):
+        best = ids(ranker.rank(history, candidates))
+        assert len(set(best) & set(ids(student.rank(history, candidates)))) >= 5
+    cheap = student.rank(CHEAP, candidates)
+    assert sum(int(item[1:]) % 2 == 0 for item in ids(cheap)) >= 9
+    assert all(0 <= one.probability <= 1 for one in cheap)
+    said = json.loads((run / "ranker" / "validation.json").read_text())
+    assert said["student"] > said["retrieval"]
+    frame = pl.DataFrame({"user_id": ["b"], "history": [CHEAP], "candidates": [candidates]})
+    frame.write_parquet(tmp_path / "lists.parquet")
+    asked = ["rank", "--candidates", tmp_path / "lists.parquet", "--ranker", run / "ranker", "--student"]
+    done = CliRunner().invoke(app, [str(one) for one in [*asked, "--out", tmp_path / "ranked.parquet"]])
+    assert done.exit_code == 0, done.output
+    assert pl.read_parquet(tmp_path / "ranked.parquet").equals(student.rank_many(frame))
+    shutil.copytree(run / "ranker", tmp_path / "alone", ignore=shutil.ignore_patterns("student"))
+    with pytest.raises(InputError, match=r"ranker.student.enabled"):
+        Ranker.load(tmp_path / "alone", student=True)
 
 
 def test_frames_with_other_columns_are_refused(ranker: Ranker) -> None:

@@ -35,6 +35,13 @@ def rank(
         str | None,
         typer.Option("--ranker", help="With --candidates: a ranker's folder, or its name on the hub."),
     ] = None,
+    student: Annotated[
+        bool,
+        typer.Option(
+            "--student",
+            help="With --candidates: the ranker's student (ranker.student.enabled).",
+        ),
+    ] = False,
     k: Annotated[
         int | None, typer.Option("--k", help="With --candidates: items of each user; all unless told.")
     ] = None,
@@ -44,20 +51,24 @@ def rank(
     from aisle.data.errors import InputError
 
     if candidates is None:
-        if ranker is not None or k is not None:
-            raise InputError("--candidates with --ranker or --k", "none", "name the file, or leave them out")
+        if ranker is not None or k is not None or student:
+            raise InputError(
+                "--candidates with --ranker, --student or --k", "none", "name the file, or leave them out"
+            )
         from aisle import pipeline
 
         return stage_answer(out, pipeline.rank(out, redo=redo))
     if ranker is None:
         raise InputError("--ranker with --candidates", "none", "give the folder that `aisle ranker` wrote")
+    if redo:
+        raise InputError("--redo for the candidates of a run", "--candidates", "leave one of them out")
     import polars as pl
 
     from aisle.data.tables import write_table
     from aisle.ranker import Ranker
     from aisle.ranker.files import read_lists
 
-    run = Ranker.load(ranker).rank_many(read_lists(candidates), k)
+    run = Ranker.load(ranker, student=student).rank_many(read_lists(candidates), k)
     write_table(run, out)
     users = run.select(pl.col("user_id").n_unique()).item()
     facts = {"out": str(out), "users": users, "rows": len(run)}
