@@ -24,9 +24,6 @@ from aisle.retriever.model import Model
 
 Floats = NDArray[np.float32]
 
-LINEAR_LIMIT = 15_000
-"""Largest catalogue for which the linear model is computed."""
-
 HALF_LIVES = (7.0, 30.0, 365.0)
 """Days after which an event counts half, for each kind of recent popularity."""
 
@@ -136,13 +133,13 @@ def _counted(histories: Histories, items: int) -> dict[str, sparse.csr_array]:
     """What was taken after, before and together with what."""
     events = np.bincount(histories.items, minlength=items).astype(np.float32)
     pairs = Pairs(histories, items)
-    found = {
+    return {
         "next": _damped(pairs.counts(SOON, 0.0, None), events),
         "follows": _damped(follows := pairs.counts(LATER, 0.0, None), events),
         "precedes": _damped(follows.T.tocsr(), events),
         "together": _cosine(histories, items, events),
+        "linear": linear_weights(histories, items),
     }
-    return found | ({"linear": linear_weights(histories, items)} if items <= LINEAR_LIMIT else {})
 
 
 def _damped(

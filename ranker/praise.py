@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from aisle.data.prepared import BEFORE, Prepared
+from aisle.ranker.sentiment.aspects import sentences
 from aisle.ranker.sentiment.reviews import shop_reviews
 
 PAST = BEFORE["test"]
@@ -23,7 +24,6 @@ SHORTEST, LONGEST = 25, 160
 MOST = 200
 """Newest pleased reviews of an item that are looked at."""
 
-_SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]?")
 _WORD = re.compile(r"\w+")
 
 
@@ -64,8 +64,7 @@ def best_sentence(reviews: list[str], frequency: Counter[str], items: int) -> st
     said = Counter(word for review in reviews for word in set(words(review)))
     best, best_weight = None, -1.0
     for review in reviews:
-        for match in _SENTENCE.finditer(review):
-            sentence = match.group().strip()
+        for sentence in sentences(review):
             if not SHORTEST <= len(sentence) <= LONGEST:
                 continue
             found = list(words(sentence))

@@ -5,6 +5,7 @@ Reviews", section 3.2). No tagger but the word beside it tells a noun: in Englis
 before it, in Chinese an adverb of degree behind it.
 """
 
+import json
 import re
 import tomllib
 from collections import Counter
@@ -77,8 +78,8 @@ def as_toml(aspects: Sequence[Aspect]) -> str:
     """A file that :func:`read_aspects` reads back, for editing."""
     tables = []
     for aspect in aspects:
-        words = ", ".join(f'"{word}"' for word in aspect.words)
-        tables.append(f'["{aspect.name}"]\nwords = [{words}]\n' + ("found = true\n" if aspect.found else ""))
+        name, words = (json.dumps(value, ensure_ascii=False) for value in (aspect.name, list(aspect.words)))
+        tables.append(f"[{name}]\nwords = {words}\n" + ("found = true\n" if aspect.found else ""))
     return "\n".join(tables)
 
 

@@ -104,7 +104,7 @@ class NGramSettings(BaseModel):
     longest_char: int = Field(default=4, ge=1, description="characters of the longest n-gram of characters")
     features: int = Field(default=2**18, ge=2, description="places that n-grams are hashed to")
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        default=(3.0, 10.0, 30.0),
+        default=(3.0, 10.0, 30.0, 100.0),
         min_length=1,
         description="inverse strengths of the regularisation; validation chooses",
     )

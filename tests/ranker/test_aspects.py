@@ -50,7 +50,7 @@ def test_singular_and_plural_are_one_aspect() -> None:
 
 
 def test_aspects_come_back_from_their_file(tmp_path: Path) -> None:
-    aspects = [PRICE, Aspect("strap", ("strap",), found=True)]
+    aspects = [PRICE, Aspect("strap", ("strap",), found=True), Aspect('17" bag', ('17"', "c:\\bag", "包"))]
     (tmp_path / "aspects.toml").write_text(as_toml(aspects), encoding="utf-8")
     assert read_aspects(tmp_path / "aspects.toml") == aspects
     assert {"price", "quality", "delivery", "size"} <= {aspect.name for aspect in read_aspects()}

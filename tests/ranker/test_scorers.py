@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from aisle.data.history import Histories
+from aisle.data.ragged import offsets_of_sizes
 from aisle.ranker.features import Features
 from aisle.ranker.linear import REGULARISATION, linear_weights
+from aisle.ranker.lists import Lists
 from aisle.ranker.losses import bce, listwise
 from aisle.ranker.ndcg import mean_ndcg
 from aisle.ranker.scorers import fit, load
 from aisle.ranker.settings import BoostingSettings, NetworkSettings, RankerSettings
-from aisle.ranker.teaching import student
+from aisle.ranker.student import student, taught
 
 SETTINGS = RankerSettings(
     boosting=BoostingSettings(trees=60, smallest_leaf=10, learning_rate=0.1),
@@ -65,9 +67,25 @@ def test_what_was_never_missing_stands_in_the_middle_when_it_is(kind: str) -> No
 def test_a_student_orders_as_its_teacher_does() -> None:
     features, sizes, labels = world()
     teacher = fit("boosting", features, sizes, labels, SETTINGS, seed=0)
-    taught = student(features, sizes, teacher.scores(features), SETTINGS.network, seed=0)
+    pupil = student(features, sizes, teacher.scores(features), SETTINGS.network, seed=0)
     other, other_sizes, other_labels = world(seed=1)
-    assert mean_ndcg(taught.scores(other), other_labels, other_sizes) > 0.85
+    assert mean_ndcg(pupil.scores(other), other_labels, other_sizes) > 0.85
+
+
+def test_students_are_judged_on_lists_of_others() -> None:
+    features, sizes, _ = world()
+    lists = Lists(
+        np.arange(len(sizes)), offsets_of_sizes(sizes), np.arange(sizes.sum()), features.values[:, 0], {}
+    )
+    scores = features.values[:, 1]
+    pupil, held_out = taught(lists, features, scores, SETTINGS, seed=0)
+    assert pupil.hidden == SETTINGS.student.hidden
+    fold = np.random.default_rng(0).permutation(len(lists)) % SETTINGS.folds
+    others = np.flatnonzero(fold != 0)
+    recipe = SETTINGS.network.model_copy(update={"hidden": SETTINGS.student.hidden})
+    pairs, asked = lists.pairs_of(others), lists.pairs_of(np.flatnonzero(fold == 0))
+    alone = student(features.take(pairs), sizes[others], scores[pairs], recipe, seed=0)
+    assert np.array_equal(held_out[asked], alone.scores(features.take(asked)))
 
 
 def test_losses() -> None:
@@ -106,3 +124,15 @@ def test_linear_weights_minimise_what_they_should() -> None:
         expected = np.linalg.solve(left.T @ left + REGULARISATION * np.eye(4), left.T @ x[:, item])
         assert found[others, item] == pytest.approx(expected, abs=1e-4)
         assert found[item, item] == 0
+    nobody = Histories(np.zeros(3, np.int64), items[:0], np.zeros(0, np.int8), items[:0])
+    assert linear_weights(nobody, 4).shape == (4, 4)
+    # two more items that nobody took, and room for three: the others stand as if these were all
+    few = linear_weights(histories, 7, most=3).toarray()
+    taken = np.flatnonzero(np.bincount(items, minlength=7) >= np.sort(np.bincount(items))[-3])
+    place = {item: row for row, item in enumerate(taken)}
+    kept = [row[np.isin(row, taken)] for row in rows]
+    ends = np.concatenate([[0], np.cumsum([len(row) for row in kept])]).astype(np.int64)
+    left = np.array([place[item] for row in kept for item in row])
+    alone = linear_weights(Histories(ends, left, np.zeros(len(left), np.int8), left), 3).toarray()
+    assert few[np.ix_(taken, taken)] == pytest.approx(alone, abs=1e-5)
+    assert np.count_nonzero(few) == np.count_nonzero(alone) == 6
