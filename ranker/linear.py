@@ -44,7 +44,7 @@ def linear_weights(histories: Histories, items: int, most: int = MOST) -> sparse
     chosen = np.argsort(-events, kind="stable")[: min(most, np.count_nonzero(events))]
     chosen.sort()
     if not len(chosen):
-        return sparse.csr_array((items, items), dtype=np.float32)
+        return sparse.csr_array((np.empty(0, np.float32), (chosen, chosen)), (items, items))
     if np.count_nonzero(events) > most:
         LOG.info("the linear model is of the %d most taken of %d items", most, items)
     owner = np.repeat(np.arange(len(histories)), histories.lengths)
