@@ -27,7 +27,7 @@ TOP = 5
 FIRST = 10
 """Places that count as the top of a list where users are told apart."""
 
-HISTORY = 8
+HISTORY = 6
 """Events of a history that are shown."""
 
 ALONE = (

@@ -103,7 +103,7 @@ def test_users_are_shown_with_reasons_and_what_they_wanted():
         "Found, and moved up 12% of all users are like this. User u-1 , 12 earlier events.",
         "Kettle & <sieve> Acme · 19.90 · Kitchen two_tower: place 2 · als: place 1",
         "↑ from 2 · said 3.1%",
-        "took “Pot of steel with a very long nam…” +0.80 price +0.25",
+        "with a very long name ” +0.80 price +0.25",
         "Boils fast, pours well.",
         "review · 4 of 5 stars · 2024-05-06",
         "Nothing: a new user.",

@@ -23,7 +23,8 @@ def counts(report: Report) -> list[Grid]:
         if rows:
             shown.append(_matrix(caption, first, rows))
             done.add(key)
-    rest = {key: value for key, value in report.counts.items() if key not in done}
+    in_protocol = {"split", "cuts", "target_kinds"}
+    rest = {key: value for key, value in report.counts.items() if key not in done | in_protocol}
     if rest:
         shown.append(Grid("Other counts", ["what", "count"], list(flat(rest)), text=True))
     return shown
@@ -77,7 +78,7 @@ def background(report: Report) -> list[Grid]:
     """Protocol, runs, settings and versions; those that are empty are left out."""
     runs: dict[str, JsonValue] = {name: run.model_dump() for name, run in report.runs.items()}
     grids = [
-        Grid("Protocol", ["what", "value"], list(flat(report.protocol)), text=True, open=True),
+        Grid("Protocol", ["what", "value"], list(flat(report.protocol)), text=True),
         _matrix("What the runs held", "model", runs),
         Grid("Intervals and tests", ["what", "value"], list(flat(report.method.model_dump())), text=True),
         *_settings(report.settings),

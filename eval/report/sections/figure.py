@@ -34,7 +34,6 @@ class Grid(NamedTuple):
         rows: cells.
         text: columns after the first that hold words.
         bars: for each row the length of a bar beside its first figure, 0 to 1; empty where there are none.
-        open: whether it is unfolded.
     """
 
     caption: str
@@ -42,7 +41,6 @@ class Grid(NamedTuple):
     rows: Sequence[Sequence[str]]
     text: bool = False
     bars: Sequence[float] = ()
-    open: bool = False
     kind: str = "grid"
 
 
