@@ -21,7 +21,7 @@ from aisle.index.knobs import parameters
 from aisle.index.settings import IndexSettings
 from aisle.index.tune import efforts
 
-KINDS = ("exact", "ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "hnsw")
+KINDS = ("exact", "ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "ivf_binary", "hnsw")
 RESCORE = (2, 8)
 """Of the efforts in re-scoring, those that are shown: the curves are over lists visited."""
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeGuard, get_args
 
 from aisle.index.settings import Metric, Storage
 
-Kind = Literal["exact", "ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "hnsw", "cagra"]
+Kind = Literal["exact", "ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "ivf_binary", "hnsw", "cagra"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CODECS: dict[Storage, str] = {"float32": "Flat", "fp16": "SQfp16", "int8": "SQ8"}
@@ -64,6 +64,7 @@ def factory(kind: Kind, items: int, dim: int, storage: Storage) -> str:
         "ivf_sq8": lambda: f"IVF{lists(items)},SQ8,{rescored}",
         "ivf_sq4": lambda: f"IVF{lists(items)},SQ4,{rescored}",
         "ivf_pq": lambda: f"{_padded(dim)}IVF{lists(items)},{_codes(items, dim)},{rescored}",
+        "ivf_binary": lambda: f"IVF{lists(items)},RaBitQ,{rescored}",
         "hnsw": lambda: f"HNSW32,{codec}",
         "cagra": lambda: f"HNSW32,{codec}",
     }

@@ -35,8 +35,8 @@ class IndexSettings(BaseModel):
     kind: str = Field(
         default="exact",
         min_length=1,
-        description="exact, ivf_flat, ivf_sq8, ivf_sq4, ivf_pq, hnsw, cagra, auto, or any factory "
-        "string of FAISS, such as 'IVF4096,PQ64,RFlat' (docs/index-kinds.md)",
+        description="exact, ivf_flat, ivf_sq8, ivf_sq4, ivf_pq, ivf_binary, hnsw, cagra, auto, or any "
+        "factory string of FAISS, such as 'IVF4096,PQ64,RFlat' (docs/index-kinds.md)",
     )
     metric: Metric = Field(
         default="inner_product", description="cosine: vectors and queries are brought to unit length"

@@ -29,6 +29,7 @@ from aisle.retriever.interchange import Layout, read_layout, write_layout
 from aisle.retriever.locate import locate, weights_sha256
 from aisle.retriever.pooling import pool
 from aisle.retriever.settings import EncoderSettings, Pooling
+from aisle.retriever.static import StaticModel, read_static, read_static_tokenizer
 
 LOG = logging.getLogger(__name__)
 
@@ -81,8 +82,12 @@ class Encoder:
         limit_threads()
         dtype = loaded_in(settings, layout.language_model, torch.device(device))
         try:
-            tokenizer = read_tokenizer(layout.language_model, lowercase=layout.lowercase)
-            model = read_model(layout.language_model, dtype)
+            if layout.static:
+                tokenizer: PreTrainedTokenizerBase = read_static_tokenizer(layout.language_model)
+                model: nn.Module = read_static(layout.language_model)
+            else:
+                tokenizer = read_tokenizer(layout.language_model, lowercase=layout.lowercase)
+                model = read_model(layout.language_model, dtype)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise InputError(
                 "an encoder that transformers can load without code of its own",
@@ -91,7 +96,7 @@ class Encoder:
             ) from error
         pooling = (layout.pooling or "mean") if settings.pooling == "auto" else settings.pooling
         encoder = cls(
-            model.to(device).eval(),  # type: ignore[arg-type]
+            model.to(device).eval(),
             tokenizer,
             settings,
             folder,
@@ -112,7 +117,9 @@ class Encoder:
         with quiet_transformers():
             model.save_pretrained(folder)  # type: ignore[operator]
             self.tokenizer.save_pretrained(folder)
-        write_layout(folder, Layout(folder, self.pooling, self.lowercase), self.dim, self.settings.max_tokens)
+        static = isinstance(self.model, StaticModel)
+        layout = Layout(folder, self.pooling, self.lowercase, static)
+        write_layout(folder, layout, self.dim, self.settings.max_tokens)
 
     @property
     def dim(self) -> int:

@@ -38,6 +38,7 @@ FLAGS = {
 """The older spelling: flag and mode."""
 
 KNOWN = ("Transformer", "Pooling", "Normalize")
+"""Or StaticEmbedding in the place of the first two."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,13 @@ class Layout:
         language_model: folder with config.json, tokenizer and weights.
         pooling: None where the folder says nothing.
         lowercase: whether texts are put into lower case before the tokenizer reads them.
+        static: whether each token has one vector, and there are no layers (StaticEmbedding).
     """
 
     language_model: Path
     pooling: Pooling | None = None
     lowercase: bool = False
+    static: bool = False
 
 
 def read_layout(folder: Path) -> Layout:
@@ -65,6 +68,9 @@ def read_layout(folder: Path) -> Layout:
         return Layout(folder)
     modules = _read(folder / "modules.json")
     names = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
+    if names in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+        _refuse_prompt(folder / "config_sentence_transformers.json")
+        return Layout(folder / modules[0]["path"], "mean", static=True)
     if strange := [name for name in names if name not in KNOWN] or names[:1] != ["Transformer"]:
         raise _unknown(folder / "modules.json", f"{strange if names else 'no modules'}")
     place = {name: folder / module["path"] for name, module in zip(names, modules, strict=True)}
@@ -84,13 +90,20 @@ def write_layout(folder: Path, layout: Layout, dim: int, max_tokens: int) -> Non
         dim: length of a vector.
         max_tokens: of a text, special ones included; the rest is cut.
     """
-    kinds = [(0, "", "Transformer"), (1, "1_Pooling", "Pooling"), (2, "2_Normalize", "Normalize")]
+    body = ["StaticEmbedding"] if layout.static else ["Transformer", "Pooling"]
+    kinds = [
+        (index, f"{index}_{kind}" if index else "", kind) for index, kind in enumerate([*body, "Normalize"])
+    ]
     modules = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for index, path, kind in kinds
     ]
     for _, path, _ in kinds[1:]:
         (folder / path).mkdir(exist_ok=True)
+    _write(folder / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "cosine"})
+    _write(folder / "modules.json", modules)
+    if layout.static:
+        return
     flags = {
         flag: MODES.get(mode) == layout.pooling and mode != "mean_sqrt_len_tokens"
         for flag, mode in FLAGS.items()
@@ -100,8 +113,6 @@ def write_layout(folder: Path, layout: Layout, dim: int, max_tokens: int) -> Non
         folder / "sentence_bert_config.json",
         {"max_seq_length": max_tokens, "do_lower_case": layout.lowercase},
     )
-    _write(folder / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "cosine"})
-    _write(folder / "modules.json", modules)
 
 
 def _pooling(path: Path) -> Pooling:

@@ -55,9 +55,10 @@ def sha256_of(*paths: Path) -> str:
 
 
 def _checked(folder: Path) -> Path:
-    model = read_layout(folder).language_model
+    layout = read_layout(folder)
+    model = layout.language_model
     for needed, pattern in (
-        ("a configuration", "config.json"),
+        ("a tokenizer", "tokenizer.json") if layout.static else ("a configuration", "config.json"),
         ("safetensors weights", "model*.safetensors"),
     ):
         if not list(model.glob(pattern)):

@@ -78,7 +78,7 @@ def freeze(model: nn.Module, layers: int, setting: str = "retriever.finetune.fro
     Raises:
         InputError: the model has not that many layers.
     """
-    blocks = _layers(model)
+    blocks = layers_of(model)
     if layers > len(blocks):
         raise InputError(
             f"at most {len(blocks)} frozen layers, which is what the language model has",
@@ -101,7 +101,7 @@ def freeze(model: nn.Module, layers: int, setting: str = "retriever.finetune.fro
             below = bool(last)
 
 
-def _layers(model: nn.Module) -> nn.ModuleList:
+def layers_of(model: nn.Module) -> nn.ModuleList:
     """The transformer's layers."""
     depth = model.config.num_hidden_layers  # type: ignore[union-attr]
     for module in model.modules():

@@ -17,7 +17,7 @@ DEVICE = os.environ.get("AISLE_TEST_DEVICE", "cpu")
 
 N, DIM, K = 2_000, 32, 10
 EXACT = ("exact",)
-APPROXIMATE = ("ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "hnsw")
+APPROXIMATE = ("ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "ivf_binary", "hnsw")
 FACTORY = (
     "IVF16,PQ8x4fs,RFlat",
     "PQ16x4",
@@ -25,6 +25,7 @@ FACTORY = (
     "RR32,IVF16,SQ8,RFlat",
     "PCA16,IVF16,Flat",
     "SQ8,RFlat",
+    "RaBitQ,RFlat",
 )
 """Factory strings: without search parameters, of several layers, and with vectors that come back changed."""
 LOSSY = {"PQ16x4": 0.3, "PCA16,IVF16,Flat": 0.6}

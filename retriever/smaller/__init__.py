@@ -1,0 +1,1 @@
+"""Encoders that are smaller and faster than the one they learn from."""
