@@ -104,6 +104,12 @@ class Encoder:
             lowercase=layout.lowercase,
         )
         encoder.check_length(settings.max_tokens, "encoder.max_tokens")
+        if encoder.dim > encoder.width:
+            raise InputError(
+                f"vectors of at most {encoder.width} numbers, which is what {settings.model} gives",
+                f"encoder.dim asks for {settings.dim}",
+                "lower encoder.dim",
+            )
         return encoder
 
     def save(self, folder: Path) -> None:
@@ -119,11 +125,16 @@ class Encoder:
             self.tokenizer.save_pretrained(folder)
         static = isinstance(self.model, StaticModel)
         layout = Layout(folder, self.pooling, self.lowercase, static)
-        write_layout(folder, layout, self.dim, self.settings.max_tokens)
+        write_layout(folder, layout, self.width, self.settings.max_tokens)
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
+        return self.width if self.settings.dim is None else self.settings.dim
+
+    @property
+    def width(self) -> int:
+        """Length of the state of a token."""
         return int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
     @property
@@ -169,7 +180,7 @@ class Encoder:
         return self._unit(states.float(), mask_of(batch))
 
     def _unit(self, states: Tensor, mask: Tensor) -> Tensor:
-        return nn.functional.normalize(pool(states, mask, self.pooling), dim=-1)
+        return nn.functional.normalize(pool(states, mask, self.pooling)[:, : self.dim], dim=-1)
 
     def encode(
         self, texts: Sequence[str], what: str = "encoding texts", longest: int | None = None

@@ -40,6 +40,12 @@ class EncoderSettings(BaseModel):
         description="tokens to one vector; auto: as the model's folder says (1_Pooling), else mean",
     )
     max_tokens: int = Field(default=128, ge=8, description="longest text, in tokens; the rest is cut")
+    dim: int | None = Field(
+        default=None,
+        ge=1,
+        description="numbers of a vector that are kept, the first ones: for models that were trained for it "
+        "(Matryoshka); unset: all",
+    )
     batch_tokens: int = Field(
         default=8192,
         ge=64,

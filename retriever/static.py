@@ -30,7 +30,7 @@ class StaticModel(nn.Module):
 
     def __init__(self, weights: Float[Tensor, "tokens dim"]) -> None:
         super().__init__()
-        self.embedding = nn.Embedding.from_pretrained(weights, freeze=False)
+        self.embedding = nn.Embedding(weights.shape[0], weights.shape[1], _weight=weights)
         self.config = SimpleNamespace(
             hidden_size=weights.shape[1], num_hidden_layers=0, model_type="static", is_encoder_decoder=False
         )

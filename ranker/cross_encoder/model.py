@@ -26,11 +26,11 @@ class PairModel(nn.Module):
         self.language_model = encoder.model
         self.pooling = encoder.pooling
         self.with_features = width > 0
-        self.norm = nn.LayerNorm(encoder.dim)
+        self.norm = nn.LayerNorm(encoder.width)
         last = nn.Linear(hidden, 1)
         nn.init.zeros_(last.weight)
         self.head = nn.Sequential(
-            nn.Linear(encoder.dim + width, hidden), nn.ReLU(), nn.Dropout(dropout), last
+            nn.Linear(encoder.width + width, hidden), nn.ReLU(), nn.Dropout(dropout), last
         )
         self.trust = nn.Parameter(torch.ones(()))
         self._reader: Reader | None = None

@@ -47,7 +47,7 @@ class ReviewReader(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.body = encoder.model
-        self.head = nn.Linear(encoder.dim, classes)
+        self.head = nn.Linear(encoder.width, classes)
         self.overlap = overlap
         self._reader: Reader | None = None
 

@@ -116,7 +116,7 @@ def static(teacher: Encoder, texts: Sequence[str]) -> Encoder:
 
 def _reading(teacher: Encoder, model: nn.Module, tokenizer: object = None) -> Encoder:
     """An encoder that reads as the teacher does."""
-    settings = teacher.settings.model_copy(update={"precision": "fp32", "backend": "torch"})
+    settings = teacher.settings.model_copy(update={"precision": "fp32", "backend": "torch", "dim": None})
     pooling = "mean" if isinstance(model, StaticModel) else teacher.pooling
     own = teacher.tokenizer if tokenizer is None else tokenizer
     return Encoder(model.eval(), own, settings, Path(), pooling, lowercase=teacher.lowercase)  # type: ignore[arg-type]

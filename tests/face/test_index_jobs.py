@@ -37,6 +37,25 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     )
 
 
+def test_an_index_by_a_distilled_encoder(settings: Settings, tmp_path: Path) -> None:
+    titles = [f"{title} {number}" for title in TITLES for number in range(9)]
+    shop, small = catalogue(tmp_path / "items.csv", titles), tmp_path / "small"
+    own = ["--encoder", settings.retriever.encoder.model, "--set", "retriever.encoder.max_tokens=32"]
+    said = CliRunner().invoke(app, ["distill", str(shop), "--out", str(small), *own, "--json"])
+    assert said.exit_code == 0, said.output
+    facts = json.loads(said.stdout.splitlines()[-1])
+    assert 0 < facts["before"] < facts["cosine"] <= 1
+    encoder = settings.retriever.encoder.model_copy(update={"model": str(small)})
+    retriever = settings.retriever.model_copy(update={"encoder": encoder})
+    made = rebuild_index(
+        str(tmp_path / "index"), str(shop), settings.model_copy(update={"retriever": retriever})
+    )
+    assert (made.items, made.encoded) == (54, 54)
+    again = CliRunner().invoke(app, ["distill", str(shop), "--out", str(small), *own])
+    assert again.exit_code == 2
+    assert "not there yet" in again.output
+
+
 def catalogue(path: Path, titles: list[str | None], first: int = 0) -> Path:
     """A catalogue as JSON lines, Parquet or CSV, by the end of the file's name."""
     table = pl.DataFrame({"item_id": [f"i{first + row}" for row in range(len(titles))], "title": titles})

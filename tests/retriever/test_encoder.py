@@ -56,6 +56,16 @@ def test_texts_longer_than_the_model_has_positions_for(tmp_path):
         encoder.encode(["long"], longest=65)
 
 
+def test_a_cut_vector_is_the_beginning_of_the_whole_one(tmp_path):
+    folder = str(tiny_bert(tmp_path))
+    whole = Encoder.load(EncoderSettings(model=folder, max_tokens=64, precision="fp32")).encode(TEXTS)
+    short = Encoder.load(EncoderSettings(model=folder, max_tokens=64, precision="fp32", dim=5)).encode(TEXTS)
+    begun = whole[:, :5] / np.linalg.norm(whole[:, :5], axis=1, keepdims=True)
+    np.testing.assert_allclose(short, begun, atol=1e-6)
+    with pytest.raises(InputError, match="at most 16 numbers"):
+        Encoder.load(EncoderSettings(model=folder, max_tokens=64, dim=17))
+
+
 def test_positions_of_roberta_begin_behind_its_padding(tmp_path):
     config = RobertaConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=90,

@@ -11,6 +11,7 @@ import typer
 from aisle.cli import (
     about,
     candidates,
+    distilling,
     experiments,
     hub,
     index_tuning,
@@ -64,6 +65,7 @@ for command in (
     planning.plan,
     shops.shop,
     shops.fetch,
+    distilling.distill,
     hub.push,
     about.settings,
 ):
