@@ -12,6 +12,7 @@ import pyarrow.parquet
 from aisle.data.errors import InputError
 from aisle.data.mapping import FileMapping
 from aisle.data.progress import meter
+from aisle.data.readers.arrow import plain
 from aisle.data.readers.shapes import DTYPES, SHAPES, picker
 from aisle.data.readers.staging import Stage, Tally
 
@@ -67,9 +68,9 @@ def staged(rows: pl.LazyFrame, mapping: FileMapping) -> pl.LazyFrame:
 
 
 def frame_of(batch: pyarrow.RecordBatch) -> pl.DataFrame:
-    """A batch as polars has it; the file's metadata, which may be anything, left behind."""
+    """A batch as polars has it, in types that it can bring to text."""
     try:
-        return pl.DataFrame(pl.from_arrow(batch.replace_schema_metadata(None)))
+        return pl.DataFrame(pl.from_arrow(plain(batch)))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise pyarrow.ArrowInvalid(str(error)) from None
 

@@ -1,12 +1,19 @@
 """Tables with a mapping, in every format and in chunks: what comes out, written by hand."""
 
+import re
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rawshops import at, column, lines, rows, shop
 
+from aisle.data.catalogue import read_catalogue
 from aisle.data.readers import staging as staging_module
+from aisle.data.settings import DataSettings
 
 LOG = """
 [[file]]
@@ -93,6 +100,35 @@ def test_parquet_types(tmp_path: Path) -> None:
     assert column(read.events, "problem") == [None, "no user id", "no user id"]
     assert column(read.events, "rating") == [1.5, 2.0, 3.0]
     assert column(read.events, "timestamp") == [at(2020, 1, 1, 11)] * 3
+
+
+ODD = {
+    "uuid": (pa.array([UUID(int=5).bytes, None], pa.uuid()), [str(UUID(int=5)), None]),
+    "bytes": (pa.array([b"red", b"\xff"]), ["red", None]),
+    "bytes of one length": (pa.array([b"red", b"tan"], pa.binary(3)), ["red", "tan"]),
+    "numeric": (
+        pa.ExtensionArray.from_storage(
+            pa.opaque(pa.string(), "numeric", "PostgreSQL"), pa.array(["9.50", None])
+        ),
+        ["9.50", None],
+    ),
+    "json": (pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a":1}', None])), ['{"a":1}', None]),
+    "duration": (pa.array([3, 4], pa.duration("s")), ["3", "4"]),
+    "many digits": (pa.array([Decimal("9.50"), None], pa.decimal256(50, 2)), ["9.50", None]),
+    "dictionary of bytes": (pa.array([b"a", b"b"]).dictionary_encode(), ["a", "b"]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_types_of_parquet_that_text_files_do_not_have(tmp_path: Path, name: str) -> None:
+    column, words = ODD[name]
+    table = pa.table({"item_id": ["x", "y"], "title": column, "price": column, "category": column})
+    pq.write_table(table, tmp_path / "items.parquet")
+    found = read_catalogue(str(tmp_path / "items.parquet"), DataSettings()).items
+    assert found["title"].to_list() == words
+    assert found["categories"].to_list() == [None if word is None else [word] for word in words]
+    numbers = [float(word) if word and re.fullmatch(r"[\d.]+", word) else None for word in words]
+    assert found["price"].to_list() == numbers
 
 
 def test_chunks_and_batches_do_not_change_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,34 @@ def test_items_of_a_query(server: str) -> None:
     assert found.counts == {"rows": 3, "rejected: no item id": 1}
 
 
+def test_types_that_shops_use(server: str) -> None:
+    """Ids that are numbers or UUIDs, prices that are numeric, as they are written in SQL."""
+    number = "row_number() over (order by sku)"
+    queries = {
+        f"select {number} as item_id, name as title, price from products": ["1", "2", "3"],
+        f"select ({number})::numeric as item_id, name as title, price from products": ["1", "2", "3"],
+        f"select lpad(({number})::text, 32, '0')::uuid as item_id, name as title, price from products": [
+            f"00000000-0000-0000-0000-{n:012d}" for n in (1, 2, 3)
+        ],
+        f"select ({number})::text::bytea as item_id, name as title, price from products": ["1", "2", "3"],
+    }
+    for query, ids in queries.items():
+        found = read_catalogue(server, DataSettings(), query=query)
+        assert found.items["item_id"].to_list() == ids
+        assert found.items["price"].to_list() == [9.5, None, 1.0]
+
+
+def test_money_is_not_taken_for_a_number_of_cents(server: str) -> None:
+    with pytest.raises(InputError, match="price::numeric"):
+        read_catalogue(server, DataSettings(), query="select sku, name, price::money as price from products")
+
+
+def test_a_query_that_fails_on_its_way(server: str) -> None:
+    query = "select sku, name, 1 / (price - 1) as price from products"
+    with pytest.raises(InputError, match="division by zero"):
+        read_catalogue(server, DataSettings(), query=query)
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [(None, "--query"), ("select nothing from nowhere", "nowhere"), ("select 1 as x where false", "found")],
