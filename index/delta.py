@@ -84,6 +84,11 @@ class Updated(Index):
         return len(self._changes.rows)
 
     @property
+    def changed_rows(self) -> Rows:
+        """Rows of these items, ascending."""
+        return self._changes.rows.copy()
+
+    @property
     def vectors(self) -> Vectors:
         """All item vectors as they are stored; zeros in the rows of deleted items."""
         changes = self._changes

@@ -158,6 +158,7 @@ def rebuild(
                 settings=settings,
                 counts={**source.counts, "encoded": encoded},
                 vectors=item_vectors,
+                texts=None if source.finish is None else vectors,
             )
             clock.begin("add")
             versions.add(folder, name)
@@ -245,7 +246,8 @@ def fingerprint_of(ids: pl.Series, keys: Sequence[bytes]) -> str:
 
 def _there(versions: Versions, source: Source, data: str, settings: IndexSettings) -> str | None:
     """A sound version that holds just this: the live one, or one that a killed job had finished."""
-    wanted = (data, source.model, source.encoder, settings.model_dump(mode="json"))
+    makers = (source.model, source.encoder, source.finish is not None)
+    wanted = (data, *makers, settings.model_dump(mode="json"))
     for listed in reversed(versions.listing()):
         found = listed.description
         if found is not None and _same(found) == wanted:
@@ -257,4 +259,4 @@ def _there(versions: Versions, source: Source, data: str, settings: IndexSetting
 
 
 def _same(found: Description) -> tuple[object, ...]:
-    return found.data, found.model, found.encoder, found.settings
+    return found.data, found.model, found.encoder, store.TEXTS in found.files, found.settings

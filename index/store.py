@@ -3,6 +3,7 @@
 index.faiss          the index; kind.json says which kind it is
 ids.arrow            id of each row
 vectors.safetensors  the vectors as they came, where they are kept
+texts.safetensors    vectors of the items' texts, where a trained model made the others from them
 index.json           the description, written last
 """
 
@@ -25,7 +26,7 @@ from aisle.index.errors import Damaged, IndexFault
 from aisle.index.searched import FaissIndex
 from aisle.index.settings import IndexSettings
 
-INDEX, IDS, VECTORS = "index.faiss", "ids.arrow", "vectors.safetensors"
+INDEX, IDS, VECTORS, TEXTS = "index.faiss", "ids.arrow", "vectors.safetensors", "texts.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,28 @@ class Stored:
         alive = self.index.alive if isinstance(self.index, Updated) else np.ones(len(self.index), np.bool_)
         return np.flatnonzero(alive)
 
+    @cached_property
+    def texts(self) -> Float[NDArray[np.float32], "n text_dim"] | None:
+        """Vectors of the items' texts, mapped into memory; None where they are not kept.
+
+        Raises:
+            IndexFault: they are kept of the version and not of the changes to it.
+        """
+        path = (self.base or self).folder / TEXTS
+        if not path.is_file():
+            return None
+        found = read_vectors(path)
+        if not isinstance(self.index, Updated):
+            return found
+        whole = np.zeros((len(self.index), found.shape[1]), np.float32)
+        whole[: len(found)] = found
+        if self.index.changed:
+            if not (self.folder / TEXTS).is_file():
+                fix = "rebuild the index: `aisle index rebuild`"
+                raise IndexFault(f"{TEXTS} of the changes", f"none in {self.folder}", fix)
+            whole[self.index.changed_rows] = read_vectors(self.folder / TEXTS)
+        return whole
+
 
 def save(
     index: Index,
@@ -73,6 +96,7 @@ def save(
     settings: IndexSettings,
     counts: Mapping[str, int] | None = None,
     vectors: Float[NDArray[np.float32], "n dim"] | None = None,
+    texts: Float[NDArray[np.float32], "n text_dim"] | None = None,
 ) -> Description:
     """Write an index and, last, its description.
 
@@ -86,6 +110,7 @@ def save(
         settings: of the index.
         counts: what was counted on the way.
         vectors: as they came, to be kept beside the index.
+        texts: vectors of the items' texts, likewise.
 
     Raises:
         IndexFault: not one distinct id for each row, or vectors of another shape.
@@ -108,6 +133,8 @@ def save(
     write_ids(ids, folder / IDS)
     if vectors is not None:
         write_vectors(vectors, folder / VECTORS)
+    if texts is not None:
+        write_vectors(texts, folder / TEXTS)
     return Description(
         kind=index.settings.kind if isinstance(index, FaissIndex) else settings.kind,
         metric=settings.metric,

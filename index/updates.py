@@ -1,6 +1,7 @@
 """Items added, replaced and deleted between rebuilds, beside the version that is served.
 
-    <place>/delta-<version>-<n>/   delta.parquet, ids.arrow of all rows, index.json
+    <place>/delta-<version>-<n>/   delta.parquet, ids.arrow of all rows, index.json; with a trained model,
+                                   texts.safetensors: vectors of the texts of what is in the delta
 
 The pointer names version and delta together: a change is there for whoever opens the index next, whole or not
 at all. Each change writes a new folder with all changes since the version; the nightly rebuild, or
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aisle.index.base import Index
+from aisle.index.base import Index, Vectors
 from aisle.index.cache import VectorCache, key_of
-from aisle.index.columns import write_ids
+from aisle.index.columns import write_ids, write_vectors
 from aisle.index.delta import Updated, save_delta
 from aisle.index.description import Description, entries
 from aisle.index.errors import IndexFault
@@ -27,7 +29,7 @@ from aisle.index.publishing import collect, point_to_delta, publish
 from aisle.index.rebuild import Source, cache_of, check_source, embedded
 from aisle.index.rebuild_settings import RebuildSettings
 from aisle.index.settings import IndexSettings
-from aisle.index.store import save
+from aisle.index.store import IDS, TEXTS, Stored, save
 from aisle.index.versions import Opened, Versions
 
 
@@ -81,20 +83,26 @@ def update(versions: Versions, source: Source | None, deleted: Sequence[str], jo
             rows = {one: row for row, one in enumerate(ids) if index.alive[row]}
             _delete(index, rows, deleted)
             added = replaced = encoded = 0
+            given: dict[int, NDArray[np.float32]] = {}
             if source is not None:
                 cache = VectorCache(cache_of(versions, source.encoder))
                 keys = [key_of(text) for text in source.texts]
-                vectors, encoded = embedded(cache, keys, source, job.block)
-                vectors = vectors if source.finish is None else source.finish(vectors)
+                read, encoded = embedded(cache, keys, source, job.block)
+                vectors = read if source.finish is None else source.finish(read)
                 there = np.array([one in rows for one in source.ids], np.bool_)
                 known = source.ids.filter(pl.Series(there)).to_list()
                 if known:
                     index.replace(np.array([rows[one] for one in known], np.int64), vectors[there])
                 if not there.all():
-                    index.add(vectors[~there])
+                    rows |= zip(
+                        source.ids.filter(pl.Series(~there)), index.add(vectors[~there]).tolist(), strict=True
+                    )
                     ids += source.ids.filter(pl.Series(~there)).to_list()
+                if source.finish is not None:
+                    given = dict(zip((rows[one] for one in source.ids), read, strict=True))
                 added, replaced = int((~there).sum()), int(there.sum())
-            _publish(versions, opened, index, ids, {} if source is None else source.counts)
+            texts = _texts(stored, index, given)
+            _publish(versions, opened, index, ids, {} if source is None else source.counts, texts)
             collect(versions, job.keep)
             return Change(_base(versions), added, replaced, len(deleted), encoded, index.changed)
         finally:
@@ -131,6 +139,7 @@ def compact(versions: Versions, job: RebuildSettings, *, force: bool = False, wh
                 settings=settings,
                 counts={**stored.description.counts, "compacted": changed},
                 vectors=vectors,
+                texts=None if stored.texts is None else stored.texts[rows],
             )
             versions.add(folder, name)
         finally:
@@ -170,15 +179,36 @@ def _delete(index: Updated, rows: dict[str, int], deleted: Sequence[str]) -> Non
         index.delete(np.array([rows.pop(one) for one in deleted], np.int64))
 
 
+def _texts(stored: Stored, index: Updated, given: Mapping[int, NDArray[np.float32]]) -> Vectors | None:
+    """Vectors of the texts of the items that the small index holds; None where none are kept.
+
+    Args:
+        stored: before the changes.
+        index: with the changes.
+        given: by row, of the items that were given now.
+    """
+    kept = stored.texts
+    if kept is None or not index.changed:
+        return None
+    return np.stack([given[row] if row in given else kept[row] for row in index.changed_rows.tolist()])
+
+
 def _publish(
-    versions: Versions, opened: Opened, index: Updated, ids: list[str], counts: Mapping[str, int]
+    versions: Versions,
+    opened: Opened,
+    index: Updated,
+    ids: list[str],
+    counts: Mapping[str, int],
+    texts: Vectors | None,
 ) -> None:
     """Write all changes to a folder of their own, and point to it."""
     base = opened.version
     name = versions.delta_name(base)
     folder = _partial(versions, name)
     save_delta(index, folder)
-    write_ids(pl.Series(ids, dtype=pl.String), folder / "ids.arrow")
+    write_ids(pl.Series(ids, dtype=pl.String), folder / IDS)
+    if texts is not None:
+        write_vectors(texts, folder / TEXTS)
     described = opened.stored.description
     described.model_copy(
         update={

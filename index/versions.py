@@ -45,11 +45,13 @@ class Opened:
 
     Attributes:
         version: its name.
+        delta: name of the changes to it; empty where there are none.
         stored: index, ids, vectors, description.
         lease: let go by :meth:`close`, or with the object.
     """
 
     version: str
+    delta: str
     stored: Stored
     lease: Lease
 
@@ -159,6 +161,7 @@ class Versions:
         settings: IndexSettings | None = None,
         *,
         version: str | None = None,
+        delta: str = "",
         model: str | None = None,
         check: Check = "all",
     ) -> Opened:
@@ -166,7 +169,8 @@ class Versions:
 
         Args:
             settings: where and how hard to search; None: as it was built.
-            version: its name; None: the live one.
+            version: its name; None: the live one, with the changes to it.
+            delta: name of the changes to take in with a certain version; empty: none.
             model: fingerprint of what makes the queries; None skips the comparison.
             check: "all" reads every byte and notices any that changed; "sizes" opens in milliseconds.
 
@@ -176,9 +180,9 @@ class Versions:
         """
         fresh = False
         for _ in range(TRIES):
-            name, delta = (version, "") if version is not None else self._live()
+            name, beside = (version, delta) if version is not None else self._live()
             try:
-                return self._opened(name, delta, settings, model, check, fresh)
+                return self._opened(name, beside, settings, model, check, fresh)
             except (FileNotFoundError, NotADirectoryError):  # collected meanwhile
                 if version is not None:
                     break
@@ -232,7 +236,7 @@ class Versions:
                 with closing(Lease(changes / NAME)):
                     stored = with_delta(stored, changes, check)
             leases.pop_all()
-            return Opened(name, stored, lease)
+            return Opened(name, delta, stored, lease)
 
     def _live(self) -> tuple[str, str]:
         found = self.pointer()

@@ -49,6 +49,8 @@ def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
 def longer(retriever: Retriever, items: pl.DataFrame, texts: Sequence[str]) -> Retriever:
     """The retriever of a shop with more items, as in :func:`with_items`; it searches exactly.
 
+    It finds what the other may find, and the new ones.
+
     Args:
         retriever: of the shop as it is.
         items: canonical items (:func:`aisle.data.visitors.items_of`).
@@ -60,7 +62,10 @@ def longer(retriever: Retriever, items: pl.DataFrame, texts: Sequence[str]) -> R
     model = with_items(retriever.model, items["item_id"], texts)
     shop = Longer.of(retriever.prepared, items)
     vectors = sources_of(shop, model).indexed(model.weights.fused, model.priors[FUSED])
-    return Retriever(shop, model, ExactIndex(vectors, retriever.settings), retriever.settings)
+    found = Retriever(shop, model, ExactIndex(vectors, retriever.settings), retriever.settings)
+    if retriever.allowed is None:
+        return found
+    return found.allowing(np.append(retriever.allowed, np.ones(len(items), np.bool_)))
 
 
 def with_texts(

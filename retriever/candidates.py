@@ -21,7 +21,7 @@ from aisle.index.base import NONE, Index
 from aisle.index.exact import ExactIndex
 from aisle.index.kinds import build
 from aisle.index.settings import IndexSettings
-from aisle.retriever.locate import sha256_of
+from aisle.retriever.locate import reading_fingerprint, sha256_of
 from aisle.retriever.model import Model, load
 from aisle.retriever.pools import Pool
 from aisle.retriever.sources import CO_OCCURRENCE, Asked, Sources, nearest
@@ -271,6 +271,17 @@ def run_of(
 def fingerprint(model: Path) -> str:
     """SHA-256 of the arrays and the weights in a model folder."""
     return sha256_of(*sorted(model.rglob("*.safetensors")), model / "config.json")
+
+
+def encoder_of(model: Model) -> str:
+    """Fingerprint of the language model that a model reads texts with; empty where it reads none, or where
+    the language model is not on this machine."""
+    if model.text is None:
+        return ""
+    try:
+        return reading_fingerprint(model.settings.encoder)
+    except InputError:
+        return ""
 
 
 def sources_of(prepared: Prepared, model: Model, work: Path | None = None) -> Sources:

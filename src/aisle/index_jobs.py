@@ -1,6 +1,5 @@
 """Rebuilds of an index that is served: a catalogue, an encoder or a trained model, and a new version."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from aisle.data.text import render_items
 from aisle.index.rebuild import Rebuilt, Source, rebuild
 from aisle.index.updates import Change, update
 from aisle.index.versions import Versions
-from aisle.retriever.locate import locate, weights_sha256
+from aisle.retriever.locate import reading_fingerprint
 from aisle.retriever.settings import EncoderSettings
 from aisle.settings import Settings
 from aisle.stages import Workshop
@@ -148,9 +147,7 @@ class Lazy:
 
     def __init__(self, settings: EncoderSettings) -> None:
         self.settings = settings
-        weights = weights_sha256(locate(settings.model))
-        read = settings.model_dump_json(exclude={"model", "batch_tokens"})
-        self.fingerprint = hashlib.sha256(f"{weights} {read}".encode()).hexdigest()
+        self.fingerprint = reading_fingerprint(settings)
         self._encoder: Encoder | None = None
 
     def __call__(self, texts: list[str], what: str) -> Vectors:

@@ -13,12 +13,13 @@ import polars as pl
 from aisle.data.errors import InputError
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.settings import TextSettings
-from aisle.data.visitors import Visitors, events_of, items_of, last_moment, moment_of
+from aisle.data.visitors import Longer, Visitors, events_of, items_of, last_moment, moment_of
 from aisle.index.settings import IndexSettings
 from aisle.stages import Workshop
 
 if TYPE_CHECKING:
     from aisle.data.ids import Rows
+    from aisle.index.versions import Opened
     from aisle.ranker.ranker import Ranked, Ranker
     from aisle.ranker.records import Given
     from aisle.retriever.candidates import Retriever
@@ -39,6 +40,7 @@ class Recommender:
         prepared: the shop as the retriever learned it.
         retriever: model and index.
         text: how items become text.
+        opened: the version of a nightly index that answers, kept from being collected; None: the run's own.
         ranker: puts what is retrieved in order; None: the retriever's order stays.
     """
 
@@ -46,38 +48,70 @@ class Recommender:
     retriever: "Retriever"
     text: TextSettings
     ranker: "Ranker | None" = None
+    opened: "Opened | None" = None
 
     @classmethod
-    def load(cls, out: str | Path, settings: IndexSettings | None = None) -> "Recommender":
+    def load(
+        cls,
+        out: str | Path,
+        settings: IndexSettings | None = None,
+        *,
+        index: "str | Path | Opened | None" = None,
+    ) -> "Recommender":
         """The recommender of the results in `out`: with the ranker, if `aisle ranker` has trained one there.
+
+        Args:
+            out: folder of a run.
+            settings: where and how hard to search; None: the defaults, or as a nightly index was built.
+            index: place of a nightly index (`aisle index rebuild --run`), whose live version answers, or a
+                version of it that is open; None: the run's own.
 
         Raises:
             InputError: a stage is missing or damaged.
+            IndexFault: the index is damaged, or of another model or language model.
         """
         out = Path(out)
-        found = cls.open(out, settings)
+        found = cls.open(out, settings, index=index)
         if not (out / "ranker" / "manifest.json").exists():
             return found
+        from aisle.data.text import render_items
         from aisle.ranker.model import RankerModel
         from aisle.ranker.praise import read_praise
         from aisle.ranker.ranker import Ranker
 
         Workshop(out).input("ranker")
         model, praise = RankerModel.load(out / "ranker"), read_praise(out / "ranker")
+        if isinstance(found.prepared, Longer):
+            model = model.longer(found.retriever, render_items(found.prepared.more, found.text))
         return replace(found, ranker=Ranker(model, found.retriever, found.text, praise, found._moment))
 
     @classmethod
-    def open(cls, out: Path, settings: IndexSettings | None = None) -> "Recommender":
-        """The recommender of the results in `out`, every file of them checked.
+    def open(
+        cls, out: Path, settings: IndexSettings | None = None, *, index: "str | Path | Opened | None" = None
+    ) -> "Recommender":
+        """The recommender of the results in `out`, every file of them checked, without the ranker.
 
-        Raises:
-            InputError: a stage is missing or damaged.
+        Arguments and errors are those of :meth:`load`.
         """
         from aisle.retriever.candidates import Retriever
 
         workshop = Workshop(out)
-        used = {name: workshop.input(name) for name in ("prepare", "train", "index")}
+        names = ("prepare", "train") if index is not None else ("prepare", "train", "index")
+        used = {name: workshop.input(name) for name in names}
         prepared = Prepared(out / "prepare")
+        if index is not None:
+            from aisle.index.versions import Opened, Versions
+            from aisle.retriever.candidates import fingerprint
+            from aisle.retriever.model import load
+            from aisle.retriever.served import serving
+
+            folder = out / "train" / "model"
+            opened = index
+            if not isinstance(opened, Opened):
+                opened = Versions(opened).open(settings, model=fingerprint(folder))
+            served = serving(prepared, load(folder), opened.stored, settings or IndexSettings())
+            text = TextSettings.model_validate(used["train"].settings["text"])
+            return cls(served.prepared, served, text, opened=opened)
         retriever = Retriever.load(
             prepared, out / "train" / "model", out / "index", settings or IndexSettings()
         )
@@ -166,7 +200,7 @@ class Recommender:
         retriever = (
             ranker.retriever if ranker else longer(self.retriever, more, render_items(more, self.text))
         )
-        return Recommender(retriever.prepared, retriever, self.text, ranker)
+        return Recommender(retriever.prepared, retriever, self.text, ranker, self.opened)
 
     def _best(self, retriever: "Retriever", users: "Rows", k: int) -> pl.DataFrame:
         """The `k` best items of users of the retriever's shop, ranked if there is a ranker."""

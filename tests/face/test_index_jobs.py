@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from language_models import tiny_bert
+from nightly import of_run, teas
 from typer.testing import CliRunner, Result
 
 import aisle
@@ -100,18 +101,6 @@ def test_a_catalogue_that_cannot_be_used(
     with pytest.raises(InputError, match=words):
         rebuild_index(str(tmp_path / "index"), str(path), settings)
     assert not (tmp_path / "index").exists()
-
-
-def teas(run: Path, *more: str) -> pl.DataFrame:
-    found = pl.read_parquet(run / "prepare" / "items.parquet").select("item_id", "title")
-    return pl.concat([found, pl.DataFrame({"item_id": [f"n{n}" for n in range(len(more))], "title": more})])
-
-
-def of_run(run: Path, items: pl.DataFrame, place: Path) -> "Versions":
-    items.write_parquet(place / "items.parquet")
-    settings = load_settings(None, ["rebuild.gate.max_count_drift=1", "rebuild.gate.min_overlap=0"])
-    rebuild_index(str(place / "index"), str(place / "items.parquet"), settings, run=run)
-    return Versions(place / "index")
 
 
 def test_a_trained_model_gives_the_vectors_of_its_run(tea_run: Path, tmp_path: Path) -> None:

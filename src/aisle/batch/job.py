@@ -2,8 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class Request:
         users: place of the events: a file, a folder, or an fsspec URL.
         run: folder of the run with the trained model.
         out: folder for the result.
+        index: place of a nightly index of the run's model; None: the run's own.
         stock: table of what is in stock; None: all items are.
         stock_column: of it.
         rerank: the run's ranker has the last word.
@@ -60,6 +61,7 @@ class Request:
     users: str
     run: Path
     out: Path
+    index: str | None = None
     stock: Path | None = None
     stock_column: str | None = None
     rerank: bool = False
@@ -82,6 +84,7 @@ def candidates_for_users(
             What is finished stays; the next call goes on from there.
         IndexFault: the index cannot be used, or is another model's.
     """
+    request = replace(request, run=request.run.resolve(), out=request.out.resolve())  # workers are elsewhere
     with locked(request.out):
         return _Job(request, settings, engine).run(redo)
 
@@ -94,7 +97,8 @@ class _Job:
         self.workshop = Workshop(request.out)
 
     def run(self, redo: bool) -> tuple[Done, Summary]:
-        with Served.open(self.request.run, rerank=self.request.rerank) as served:
+        request, begun = self.request, self._begun_version()
+        with Served.open(request.run, rerank=request.rerank, place=request.index, begun=begun) as served:
             stock = None
             if self.request.stock is not None:
                 stock = read_stock(self.request.stock, self.request.stock_column, served.items)
@@ -105,14 +109,19 @@ class _Job:
                 "before": "" if before is None else before.digest,
             }
             source = EventSource(self.request.users)
-            key = digest_of({**besides, "users": self.request.users, "facts": json.dumps(self._facts())})
-            begun = self._begun(key)
-            if begun is not None:
-                LOG.info("going on with the %d files that were there when the job began", len(begun))
-                source.files = begun
+            key = digest_of({**besides, "request": self._asked()})
+            files = self._begun(key)
+            if files is not None:
+                LOG.info("going on with the %d files that were there when the job began", len(files))
+                source.files = files
 
             def work(folders: Folders) -> None:
-                note = {"key": key, "files": [asdict(file) for file in source.files]}
+                note = {
+                    "asked": self._asked(),
+                    "version": served.version,
+                    "key": key,
+                    "files": [asdict(file) for file in source.files],
+                }
                 write_whole(folders.work / NOTE, json.dumps(note))
                 self._work(folders, served, source, stock, before)
 
@@ -128,14 +137,33 @@ class _Job:
 
     def _begun(self, key: str) -> list[File] | None:
         """The files that an unfinished job of this key began with, if all of their events are in buckets."""
+        for note in self._notes():
+            if note["key"] == key:
+                return [File(**file) for file in note["files"]]
+        return None
+
+    def _begun_version(self) -> tuple[str, str] | None:
+        """The version of the index that an unfinished job of this request asked."""
+        for note in self._notes():
+            if note["asked"] == self._asked() and note["version"]:
+                version, delta = note["version"]
+                return str(version), str(delta)
+        return None
+
+    def _notes(self) -> Iterator[dict[str, Any]]:
+        """What unfinished jobs whose events are all in buckets say of themselves."""
         for note in sorted((self.request.out / ".partial").glob(f"{NAME}-*.work/{NOTE}")):
             try:
-                said = json.loads(note.read_bytes())
+                said = dict(json.loads(note.read_bytes()))
             except (OSError, ValueError):
                 continue
-            if said["key"] == key and Spilled.read(note.parent / EVENTS):
-                return [File(**file) for file in said["files"]]
-        return None
+            if Spilled.read(note.parent / EVENTS):
+                yield said
+
+    def _asked(self) -> str:
+        """Digest of the request, whatever it finds."""
+        places = {"users": self.request.users, "run": self.request.run, "index": self.request.index}
+        return digest_of({**places, "facts": json.dumps(self._facts())})
 
     def _facts(self) -> dict[str, Any]:
         """What bears on the result besides the files that are read."""
@@ -192,6 +220,8 @@ class _Job:
             stock.to_frame().write_parquet(listed)
         work = Work(
             run=self.request.run,
+            place=self.request.index,
+            version=served.version,
             index=self.settings.index,
             out=folders.out,
             events=folders.work / EVENTS,

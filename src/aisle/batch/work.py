@@ -14,6 +14,7 @@ from aisle.data.buckets import read_bucket
 from aisle.data.errors import InputError
 from aisle.data.visitors import Visitors
 from aisle.index.settings import IndexSettings
+from aisle.index.versions import Versions
 from aisle.recommender import PAST, Recommender
 from aisle.retriever.candidates import RUN, fingerprint
 from aisle.retriever.weights import FUSED
@@ -25,7 +26,9 @@ class Work:
 
     Attributes:
         run: folder of the run with the trained model.
-        index: settings of the search.
+        place: of a nightly index; None: the run's own.
+        version: of it, and the name of the changes to it.
+        index: settings of the search in the run's own; a nightly index is searched as it was built.
         out: folder of the parts.
         events: folder of the buckets, one a part.
         stock: Parquet with the `item_id` of all that may be found; None: all items.
@@ -37,6 +40,8 @@ class Work:
     """
 
     run: Path
+    place: str | None
+    version: tuple[str, str] | None
     index: IndexSettings
     out: Path
     events: Path
@@ -59,7 +64,12 @@ class Worker:
     def __init__(self, work: Work) -> None:
         self.work = work
         load = Recommender.load if work.rerank else Recommender.open
-        self.recommender = load(work.run, work.index)
+        if work.place is None or work.version is None:
+            self.recommender = load(work.run, work.index)
+        else:
+            version, delta = work.version
+            opened = Versions(work.place).open(version=version, delta=delta, model=work.says["aisle.model"])
+            self.recommender = load(work.run, index=opened)
         if fingerprint(work.run / "train" / "model") != work.says["aisle.model"]:
             raise InputError(
                 f"the model that the job began with, {work.says['aisle.model'][:12]}",
@@ -67,11 +77,13 @@ class Worker:
                 "start the job again",
             )
         self.shop = self.recommender.prepared
-        self.allowed = np.ones(len(self.shop.item_ids), np.bool_)
+        self.retriever = self.recommender.retriever
+        self.allowed = self.retriever.allowed
+        if self.allowed is None:
+            self.allowed = np.ones(len(self.shop.item_ids), np.bool_)
         if work.stock is not None:
             ids = pl.read_parquet(work.stock)["item_id"]
-            self.allowed = self.shop.item_ids.values.is_in(ids.implode()).to_numpy()
-        self.retriever = self.recommender.retriever
+            self.allowed = self.allowed & self.shop.item_ids.values.is_in(ids.implode()).to_numpy()
         if not self.allowed.all():
             self.retriever = self.retriever.allowing(self.allowed)
 

@@ -1,0 +1,58 @@
+"""A trained model over an index that is served: the items of today, as `aisle index rebuild` found them."""
+
+import numpy as np
+import polars as pl
+
+from aisle.data.prepared import Prepared
+from aisle.data.schema import ITEMS
+from aisle.data.visitors import Longer
+from aisle.index.base import NONE
+from aisle.index.delta import Updated
+from aisle.index.errors import IndexFault
+from aisle.index.renumbered import Renumbered
+from aisle.index.settings import IndexSettings
+from aisle.index.store import Stored
+from aisle.retriever.additions import with_texts
+from aisle.retriever.candidates import Retriever, encoder_of
+from aisle.retriever.model import Model
+
+
+def serving(shop: Prepared, model: Model, stored: Stored, settings: IndexSettings) -> Retriever:
+    """A retriever that finds the items of a stored index, and those alone.
+
+    Items that the index has and the shop has not come behind the shop's; histories may name them. Items that
+    the index no longer has are still read in histories.
+
+    Args:
+        shop: that the model was trained on.
+        model: that made the index's vectors.
+        stored: the index.
+        settings: where to search.
+
+    Raises:
+        InputError: the model reads no texts.
+        IndexFault: the index was made with another language model, or without keeping vectors of texts.
+    """
+    wanted = encoder_of(model)
+    if wanted not in ("", stored.description.encoder):
+        raise IndexFault(
+            f"vectors of the language model {wanted[:12]}",
+            f"vectors of {stored.description.encoder[:12] or 'none'}",
+            "rebuild it with this run: `aisle index rebuild --run`",
+        )
+    texts = stored.texts
+    if texts is None:
+        found = f"none in {stored.folder}"
+        raise IndexFault("an index with vectors of texts", found, "`aisle index rebuild --run`")
+    ids = stored.ids.series()
+    alive = stored.index.alive if isinstance(stored.index, Updated) else np.ones(len(ids), np.bool_)
+    here = ids.filter(pl.Series(alive))
+    longer, places = with_texts(model, here, texts[alive])
+    more = pl.DataFrame({"item_id": longer.items[len(model.items) :]})
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in ITEMS.items() if name != "item_id"]
+    items = more.with_columns(absent).match_to_schema(ITEMS)
+    rows = np.full(len(ids), NONE, np.int64)
+    rows[alive] = places
+    index = Renumbered(stored.index, rows, len(longer.items))
+    retriever = Retriever(Longer.of(shop, items), longer, index, settings)
+    return retriever if index.held.all() else retriever.allowing(index.held)
