@@ -71,7 +71,11 @@ def scan_each(
     return best
 
 
-def _better(first: Found, second: Found, k: int) -> Found:
+Shorter = tuple[Float[NDArray[np.float32], "b _"], Int[NDArray[np.int64], "b _"]]
+"""An answer of any length."""
+
+
+def _better(first: Found, second: Shorter, k: int) -> Found:
     """The `k` best of two answers to the same queries."""
     scores, rows = by_score(
         np.concatenate([first[0], second[0]], axis=1), np.concatenate([first[1], second[1]], axis=1)

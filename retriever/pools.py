@@ -31,7 +31,9 @@ class Pool(Ragged):
     @classmethod
     def union(cls, lists: Sequence[tuple[Rows, Rows]], users: int, catalogue: int) -> "Pool":
         """Distinct pairs of several lists, each as users (places from 0) and item rows of equal length."""
-        keys = np.unique(np.concatenate([user * catalogue + item for user, item in lists]))
+        keys = np.concatenate([user * catalogue + item for user, item in lists])
+        keys.sort()  # many times faster than np.unique, which hashes
+        keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]
         return cls(offsets_of_owners(keys // catalogue, users), keys % catalogue, catalogue)
 
     @classmethod
@@ -79,10 +81,13 @@ class Pool(Ragged):
         Returns:
             Positions in the pool, by user and rank, and the rank of each, from 1.
         """
-        order = np.lexsort((self.items, -scores, self.owner))
-        rank = np.arange(len(order)) - self.offsets[self.owner[order]] + 1
-        kept = rank <= k
-        return order[kept], rank[kept]
+        negative = -scores
+        spans = zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
+        orders = [start + np.argsort(negative[start:stop], kind="stable")[:k] for start, stop in spans]
+        sizes = np.minimum(self.sizes, k)
+        ends = np.cumsum(sizes)
+        rank = np.arange(sizes.sum()) - np.repeat(ends - sizes, sizes) + 1
+        return np.concatenate([*orders, np.empty(0, np.int64)]), rank
 
 
 class Judged:

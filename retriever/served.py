@@ -4,10 +4,8 @@ import numpy as np
 import polars as pl
 
 from aisle.data.prepared import Prepared
-from aisle.data.schema import ITEMS
-from aisle.data.visitors import Longer
+from aisle.data.visitors import Longer, items_of
 from aisle.index.base import NONE
-from aisle.index.delta import Updated
 from aisle.index.errors import IndexFault
 from aisle.index.renumbered import Renumbered
 from aisle.index.settings import IndexSettings
@@ -44,15 +42,11 @@ def serving(shop: Prepared, model: Model, stored: Stored, settings: IndexSetting
     if texts is None:
         found = f"none in {stored.folder}"
         raise IndexFault("an index with vectors of texts", found, "`aisle index rebuild --run`")
-    ids = stored.ids.series()
-    alive = stored.index.alive if isinstance(stored.index, Updated) else np.ones(len(ids), np.bool_)
-    here = ids.filter(pl.Series(alive))
-    longer, places = with_texts(model, here, texts[alive])
-    more = pl.DataFrame({"item_id": longer.items[len(model.items) :]})
-    absent = [pl.lit(None, dtype).alias(name) for name, dtype in ITEMS.items() if name != "item_id"]
-    items = more.with_columns(absent).match_to_schema(ITEMS)
-    rows = np.full(len(ids), NONE, np.int64)
-    rows[alive] = places
+    held = stored.rows
+    longer, places = with_texts(model, stored.ids.series().gather(held), texts[held])
+    more = items_of(pl.DataFrame({"item_id": longer.items[len(model.items) :]}))
+    rows = np.full(len(stored.index), NONE, np.int64)
+    rows[held] = places
     index = Renumbered(stored.index, rows, len(longer.items))
-    retriever = Retriever(Longer.of(shop, items), longer, index, settings)
+    retriever = Retriever(Longer.of(shop, more), longer, index, settings)
     return retriever if index.held.all() else retriever.allowing(index.held)

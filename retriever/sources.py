@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,9 +26,6 @@ CO_OCCURRENCE = "co_occurrence"
 
 TEXT_SIMILARITY = "text_similarity"
 """Name of the source whose vectors are those of the language model."""
-
-PAIRS_AT_ONCE = 1 << 18
-"""User-item pairs whose vectors are in memory at once."""
 
 Vectors = Float[NDArray[np.float32], "n _"]
 Scores = Float[NDArray[np.float32], " pairs"]
@@ -129,9 +127,8 @@ class Sources:
             asked.vectors, self.item_vectors, self.divisors.values(), strict=True
         ):
             logits = np.empty(len(pool.items), np.float32)
-            for start in range(0, len(logits), PAIRS_AT_ONCE):
-                some = slice(start, start + PAIRS_AT_ONCE)
-                np.einsum("nd,nd->n", users[pool.owner[some]], items[pool.items[some]], out=logits[some])
+            for user, (start, stop) in enumerate(pairwise(pool.offsets.tolist())):
+                np.dot(items.take(pool.items[start:stop], axis=0), users[user], out=logits[start:stop])
             found.append(logits / np.float32(temperature))
         return found
 

@@ -91,6 +91,6 @@ def test_what_a_worker_finds_wrong_is_said_here(tea_run: Path, tmp_path: Path) -
     seen: list[Exception] = []
     job(tea_run, tmp_path, by_hand)
     assert isinstance(seen[0], InputError)
-    assert "another" in seen[0].expected
+    assert "the model that the job began with, another" in seen[0].expected
     assert isinstance(seen[1], OSError)
     assert seen[1].errno

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from aisle import pipeline
+from aisle.batch.job import Request, candidates_for_users
+from aisle.batch.local import local_engine
 from aisle.data.errors import InputError
 from aisle.data.prepared import Prepared
 from aisle.eval.report import Report
 from aisle.ranker.earlier import earlier
 from aisle.ranker.pairs import refuse_seen
 from aisle.retriever.teacher import read_teacher
-from aisle.settings import Settings
+from aisle.settings import Settings, with_values
 
 
 def share_of_own_kind(run: pl.DataFrame) -> float:
@@ -33,6 +36,19 @@ def test_the_ranker_sees_the_price(run: Path) -> None:
         .sort(pl.all())
         .equals(candidates.select("user_id", "item_id").sort(pl.all()))
     )
+
+
+def test_the_nightly_job_reranks_as_the_stage_does(run: Path, tmp_path: Path, settings: Settings) -> None:
+    for part in ("train", "validation"):
+        events = pl.read_parquet(run / "prepare" / "split" / f"{part}.parquet")
+        events.write_parquet(tmp_path / f"{part}.parquet")
+    shorter = with_values(settings, {"candidates.k": 10, "candidates.part_events": 400})
+    request = Request(str(tmp_path), run, tmp_path / "out", rerank=True)
+    done, _ = candidates_for_users(request, shorter, local_engine)
+    found = pl.read_parquet(done.folder / "candidates" / "*.parquet").sort("user_id", "rank")
+    ranked = pl.read_parquet(run / "rank" / "ranked.parquet").filter(pl.col("rank") <= 10)
+    assert_frame_equal(found, ranked.sort("user_id", "rank"), rel_tol=1e-4)
+    assert done.manifest.settings["aisle.ranker"]
 
 
 def test_the_blend_is_not_below_retrieval_on_validation(run: Path) -> None:

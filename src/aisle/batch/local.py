@@ -3,7 +3,6 @@
 import logging
 
 from aisle.batch.work import Work, Worker
-from aisle.data.progress import track
 
 LOG = logging.getLogger(__name__)
 
@@ -11,6 +10,8 @@ LOG = logging.getLogger(__name__)
 def local_engine(work: Work, parts: list[int]) -> None:
     """Do parts in this process, one after the other."""
     worker = Worker(work)
-    for part in track(parts, "parts"):
+    for done, part in enumerate(parts, 1):
         note = worker.do(part)
-        LOG.info("part %d: %s users, %s candidates", part, f"{note.users:,}", f"{note.rows:,}")
+        LOG.info(
+            "%d of %d parts: %s users, %s candidates", done, len(parts), f"{note.users:,}", f"{note.rows:,}"
+        )

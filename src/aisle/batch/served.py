@@ -9,12 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import polars as pl
-
 from aisle.data.errors import InputError
 from aisle.data.ids import Ids
 from aisle.data.prepared import Prepared
-from aisle.index.delta import Updated
 from aisle.index.description import Description
 from aisle.index.errors import IndexFault
 from aisle.index.versions import Opened, Versions
@@ -81,10 +78,7 @@ class Served(AbstractContextManager["Served"]):
         else:
             opened = _version(place, model, begun)
             says |= {"aisle.index": opened.stored.description.seal, "aisle.version": opened.version}
-            ids = opened.stored.ids.series()
-            if isinstance(opened.stored.index, Updated):
-                ids = ids.filter(pl.Series(opened.stored.index.alive))
-            items = Ids(ids)
+            items = Ids(opened.stored.ids.series().gather(opened.stored.rows))
         return cls(
             version=None if opened is None else (opened.version, opened.delta),
             says=says,

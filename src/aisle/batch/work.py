@@ -13,6 +13,7 @@ from aisle.batch.parts import USERS, PartFiles, PartNote, digests
 from aisle.data.buckets import read_bucket
 from aisle.data.errors import InputError
 from aisle.data.visitors import Visitors
+from aisle.index.description import Description
 from aisle.index.settings import IndexSettings
 from aisle.index.versions import Versions
 from aisle.recommender import PAST, Recommender
@@ -66,21 +67,22 @@ class Worker:
         load = Recommender.load if work.rerank else Recommender.open
         if work.place is None or work.version is None:
             self.recommender = load(work.run, work.index)
+            seal = Description.read(work.run / "index").seal
         else:
             version, delta = work.version
             opened = Versions(work.place).open(version=version, delta=delta, model=work.says["aisle.model"])
             self.recommender = load(work.run, index=opened)
-        if fingerprint(work.run / "train" / "model") != work.says["aisle.model"]:
-            raise InputError(
-                f"the model that the job began with, {work.says['aisle.model'][:12]}",
-                f"another one in {work.run}",
-                "start the job again",
-            )
+            seal = opened.stored.description.seal
+        model = fingerprint(work.run / "train" / "model")
+        for what, found in (("model", model), ("index", seal)):
+            if found != work.says[f"aisle.{what}"]:
+                began = work.says[f"aisle.{what}"][:12]
+                fix = "start the job again"
+                raise InputError(f"the {what} that the job began with, {began}", f"{found[:12]}", fix)
         self.shop = self.recommender.prepared
         self.retriever = self.recommender.retriever
-        self.allowed = self.retriever.allowed
-        if self.allowed is None:
-            self.allowed = np.ones(len(self.shop.item_ids), np.bool_)
+        allowed = self.retriever.allowed
+        self.allowed = np.ones(len(self.shop.item_ids), np.bool_) if allowed is None else allowed
         if work.stock is not None:
             ids = pl.read_parquet(work.stock)["item_id"]
             self.allowed = self.allowed & self.shop.item_ids.values.is_in(ids.implode()).to_numpy()
