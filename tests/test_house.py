@@ -100,7 +100,7 @@ def test_dependencies_are_what_the_code_imports() -> None:
     declared = {re.split(r"[<>=;\[ ]", line)[0].lower().replace("-", "_") for line in project["dependencies"]}
     shipped = [path for path in sources() if path.relative_to(ROOT).parts[0] in (*COMPONENTS, "src")]
     used = {name.partition(".")[0] for path in shipped for name in imported(path)}
-    extras = {"adbc_driver_postgresql": "sql", "openvino": "openvino", "ray": "ray"}  # `pip install aisle[sql]`
+    extras = {"adbc_driver_postgresql": "sql", "openvino": "openvino", "ray": "ray"}  # aisle[sql]
     for module, extra in extras.items():
         (line,) = project["optional-dependencies"][extra]
         assert re.split(r"[<>=\[]", line)[0].replace("-", "_") == module
