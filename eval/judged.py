@@ -1,7 +1,9 @@
 """A run seen through its truth, as flat arrays that every metric reads."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -42,6 +44,7 @@ class Judged:
         profiles: what the users of `whole` cared for before; None where it is not known.
         strangers: users of the run who are not in the truth.
         of: users whose lists in `whole` are meant, int64 (n_users); None for all.
+        cut_offs: rising; metrics for which it is cheaper are computed at all of them together.
     """
 
     truth: Truth
@@ -57,6 +60,7 @@ class Judged:
     profiles: Profiles | None = None
     strangers: int = 0
     of: Rows | None = None
+    cut_offs: Sequence[int] = ()
 
     @cached_property
     def hit_gains(self) -> Gains:
@@ -125,12 +129,31 @@ class Judged:
             raise InputError("a catalogue with item_id", "none given", "pass `catalogue`")
         return self.catalogue
 
+    @property
+    def known_rows(self) -> Rows:
+        """:attr:`rows`, if they are known."""
+        self.known_catalogue  # noqa: B018
+        assert self.rows is not None
+        return self.rows
+
+    def at_cut_offs(
+        self, metric: Callable[["Judged", Sequence[int]], Sequence[UserScores]], k: int
+    ) -> UserScores:
+        """The scores of `metric` at k. Those at all `cut_offs`, which cost little more, are kept."""
+        if k not in self.cut_offs:
+            return metric(self, [k])[0]
+        if metric not in self._kept:
+            self._kept[metric] = metric(self, self.cut_offs)
+        return self._kept[metric][self.cut_offs.index(k)]
+
+    @cached_property
+    def _kept(self) -> dict[Callable[..., Any], Sequence[UserScores]]:
+        return {}
+
     @cached_property
     def popularity(self) -> NDArray[np.float64]:
         """Smoothed share of the past events that each of `items` has, float64 (n_items), in (0, 1)."""
-        catalogue = self.known_catalogue
-        assert self.rows is not None
-        return catalogue.popularity(self.rows)
+        return self.known_catalogue.popularity(self.known_rows)
 
     @cached_property
     def pair_rows(self) -> Rows:
@@ -143,9 +166,10 @@ class Judged:
     def vectors(self) -> Vectors:
         """Vectors of `items`, float32 (n_items, dimension), zeros for items outside the catalogue."""
         catalogue = self.known_catalogue
-        if catalogue.vectors is None or self.rows is None:
+        if catalogue.vectors is None:
             raise InputError("vectors of the items", "none given", "pass a catalogue with `vectors`")
-        return np.where(self.rows[:, None] >= 0, catalogue.vectors[self.rows], np.float32(0))
+        rows = self.known_rows
+        return np.where(rows[:, None] >= 0, catalogue.vectors[rows], np.float32(0))
 
     @property
     def known_profiles(self) -> Profiles:
@@ -183,6 +207,7 @@ class Judged:
             profiles=self.profiles,
             strangers=self.strangers,
             of=part.users if self.of is None else self.of[part.users],
+            cut_offs=self.cut_offs,
         )
 
 
@@ -193,6 +218,7 @@ def judge(
     depth: int,
     catalogue: Catalogue | None = None,
     profiles: Profiles | None = None,
+    cut_offs: Sequence[int] = (),
 ) -> Judged:
     """Rank the items of a checked run (:func:`aisle.eval.runs.check_run`) and mark the relevant ones.
 
@@ -203,6 +229,7 @@ def judge(
         depth: ranks kept of every list, for the metrics over whole lists; hits are kept at any rank.
         catalogue: what is known of the items.
         profiles: what the users of the truth cared for before, in the categories of the catalogue.
+        cut_offs: at which metrics will be asked for; the depth is at least the largest.
 
     Raises:
         InputError: the same item twice for one user, or more distinct items than the catalogue has.
@@ -238,6 +265,7 @@ def judge(
         rows=None if catalogue is None else _rows(items, catalogue),
         profiles=profiles,
         strangers=strangers,
+        cut_offs=cut_offs,
     )
 
 

@@ -79,7 +79,9 @@ def measure(run: pl.DataFrame, name: str, ground: Ground) -> Measured:
     truth, settings, seed, catalogue = ground.truth, ground.settings, ground.seed, ground.catalogue
     profiles, popular = ground.profiles, ground.popular
     run = check_run(run, truth, name)
-    judged = judge(run, truth, depth=settings.k[-1], catalogue=catalogue, profiles=profiles)
+    judged = judge(
+        run, truth, depth=settings.k[-1], catalogue=catalogue, profiles=profiles, cut_offs=settings.k
+    )
     measures = [one for one in settings.user_measures if is_known(one.metric, catalogue, profiles)]
     scores = np.column_stack([USER_METRICS[metric](judged, k) for metric, k in measures])
     means = bootstrap_means(scores, resamples=settings.resamples, seed=seed)

@@ -69,7 +69,8 @@ def flipped_sums(scores: Floats, *, permutations: int, seed: int) -> Floats:
     with meter("testing", permutations) as done:
         for start in range(0, permutations, rows):
             size = min(rows, permutations - start)
-            flips = generator.integers(2, size=(size, len(scores)), dtype=np.int8)
+            bits = np.frombuffer(generator.bytes(-(-size * len(scores) // 8)), np.uint8)
+            flips = np.unpackbits(bits, count=size * len(scores)).reshape(size, len(scores))
             sums.append(total - 2 * (flips.astype(np.float64) @ scores))
             done.advance(size)
     return np.concatenate(sums)

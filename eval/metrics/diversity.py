@@ -1,14 +1,11 @@
 """Intra-list diversity: how different the items are that one user is shown together."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
 from aisle.eval.catalogue import Vectors
 from aisle.eval.judged import Judged, UserScores
-
-USERS_AT_ONCE = 4096
-"""Users whose sums of vectors are in memory together."""
 
 
 def diversity(judged: Judged, k: int) -> UserScores:
@@ -20,22 +17,19 @@ def diversity(judged: Judged, k: int) -> UserScores:
     Source: Smyth and McClure 2001, "Similarity vs. Diversity"; Castells, Hurley and Vargas 2015 (average
     intra-list distance). Ziegler et al. 2005 sum similarities instead, so that there small is diverse.
     """
+    return judged.at_cut_offs(_diversity, k)
+
+
+def _diversity(judged: Judged, cut_offs: Sequence[int]) -> list[UserScores]:
     vectors = _unit(judged.vectors)
-    known: NDArray[np.bool_] = np.any(vectors != 0, axis=1)
-    lists = judged.lists.first(k)
-    kept = lists.means(known[lists.items].astype(np.float64), k) * lists.sizes
-    squares = np.empty(len(lists))
-    for start in range(0, len(lists), USERS_AT_ONCE):
-        offsets = lists.offsets[start : start + USERS_AT_ONCE + 1]
-        columns = lists.items[offsets[0] : offsets[-1]]
-        shown = sparse.csr_array(
-            (np.ones(len(columns), np.float32), columns, offsets - offsets[0]),
-            (len(offsets) - 1, len(vectors)),
-        )
-        sums = shown @ vectors
-        squares[start : start + USERS_AT_ONCE] = np.einsum("ij,ij->i", sums, sums, dtype=np.float64)
-    pairs = np.maximum(kept * (kept - 1), 1)
-    return np.where(kept > 1, 1 - (squares - kept) / pairs, 0.0)
+    known = np.any(vectors != 0, axis=1).astype(np.float64)
+    lists = judged.lists
+    kept = np.column_stack([lists.sums(known[lists.items], k) for k in cut_offs])
+    squares = np.empty(kept.shape)
+    for users, sums in lists.sums_of_first(cut_offs, vectors):
+        squares[users] = np.einsum("ukd,ukd->uk", sums, sums, dtype=np.float64)
+    distances = np.where(kept > 1, 1 - (squares - kept) / np.maximum(kept * (kept - 1), 1), 0.0)
+    return [*distances.T]
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -1,12 +1,16 @@
 """Miscalibration: how far the categories in a list are from what its user cared for."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy import sparse
 
 from aisle.eval.judged import Judged, UserScores
 
 ALPHA = 0.01
 """Part of the user's own shares that is mixed into those of the list, so that none is 0."""
+
+CATEGORIES_AT_ONCE = 256
+"""Categories that are counted together."""
 
 
 def miscalibration(judged: Judged, k: int) -> UserScores:
@@ -18,27 +22,26 @@ def miscalibration(judged: Judged, k: int) -> UserScores:
     has a category scores 0.
     Source: Steck 2018, "Calibrated Recommendations", equations 2 to 5, with all weights of items 1.
     """
-    profiles = judged.known_profiles
+    return judged.at_cut_offs(_miscalibration, k)
+
+
+def _miscalibration(judged: Judged, cut_offs: Sequence[int]) -> list[UserScores]:
+    profiles, lists, rows = judged.known_profiles, judged.lists, judged.known_rows
     p = profiles.shares if judged.of is None else profiles.shares[judged.of]
-    lists = judged.lists.first(k)
-    assert judged.rows is not None
-    rows = judged.rows[lists.items]
-    kept = rows >= 0
-    offsets = np.append(0, np.cumsum(kept))[lists.offsets]
-    shown = sparse.csr_array(
-        (np.ones(np.count_nonzero(kept)), rows[kept], offsets), (len(lists), profiles.items.shape[0])
-    )
-    q = sparse.diags_array(1 / np.maximum(lists.sizes, 1)) @ shown @ profiles.items
-    return _divergence(p, q)
-
-
-def _divergence(p: sparse.csr_array, q: sparse.csr_array) -> UserScores:
-    """Kullback-Leibler divergence of each row of `q` from `p`, over the entries of `p`."""
-    cared = p.copy()
-    cared.data[:] = 1
-    mixed = ((1 - ALPHA) * q + ALPHA * p) * cared
-    p.sort_indices()
-    mixed.sort_indices()
-    terms = p.data * np.log(p.data / mixed.data)
     owners = np.repeat(np.arange(p.shape[0]), np.diff(p.indptr))
-    return np.bincount(owners, terms, minlength=p.shape[0]).astype(np.float64, copy=False)
+    q = np.zeros((len(p.data), len(cut_offs)))
+    for first in range(0, p.shape[1], CATEGORIES_AT_ONCE):
+        last = min(first + CATEGORIES_AT_ONCE, p.shape[1])
+        shares = np.where(rows[:, None] >= 0, profiles.items[:, first:last].toarray()[rows], 0)
+        here = np.flatnonzero((p.indices >= first) & (p.indices < last))
+        for users, sums in lists.sums_of_first(cut_offs, shares):
+            some = here[
+                np.searchsorted(owners[here], users.start) : np.searchsorted(owners[here], users.stop)
+            ]
+            q[some] = sums[owners[some] - users.start, :, p.indices[some] - first]
+    shown = np.column_stack([lists.shown(k) for k in cut_offs])
+    mixed = (1 - ALPHA) * q / np.maximum(shown, 1)[owners] + ALPHA * p.data[:, None]
+    terms = p.data[:, None] * np.log(p.data[:, None] / mixed)
+    return [
+        np.bincount(owners, of_k, minlength=p.shape[0]).astype(np.float64, copy=False) for of_k in terms.T
+    ]

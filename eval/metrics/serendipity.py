@@ -13,8 +13,7 @@ def serendipity(judged: Judged, k: int) -> UserScores:
     primitive recommender shows everybody the items with the most past events; those that tie with its last
     one are expected, too. The denominator is k even where fewer items were returned, as in precision.
     """
-    assert judged.rows is not None
     expected = judged.known_catalogue.most_popular(k)
-    rows = judged.rows[judged.hit_items]
+    rows = judged.known_rows[judged.hit_items]
     surprising = ~(expected[rows] & (rows >= 0))
     return judged.sum_hits(surprising.astype(np.float64), k) / k

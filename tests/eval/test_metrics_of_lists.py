@@ -26,13 +26,20 @@ def table(rows, *columns):
     return pl.DataFrame(rows, schema=list(columns), orient="row")
 
 
-def seen(truth, lists: dict[str, str], past=(), catalogue=CATALOGUE) -> Judged:
+def seen(truth, lists: dict[str, str], past=(), catalogue=CATALOGUE, cut_offs=()) -> Judged:
     """Truth and past as (user, item), lists as letters, best first."""
     wanted = check_truth(table(truth, "user_id", "item_id"))
     rows = [(user, item, -float(at)) for user, items in lists.items() for at, item in enumerate(items)]
     run = table(rows, "user_id", "item_id", "score")
     profiles = Profiles.of(table([*past, ("u", None)], "user_id", "item_id"), wanted, catalogue)
-    return judge(check_run(run, wanted, "run"), wanted, depth=20, catalogue=catalogue, profiles=profiles)
+    return judge(
+        check_run(run, wanted, "run"),
+        wanted,
+        depth=20,
+        catalogue=catalogue,
+        profiles=profiles,
+        cut_offs=cut_offs,
+    )
 
 
 def scores(metric: str, k: int, judged: Judged) -> list[float]:
@@ -123,7 +130,8 @@ def test_novelty_reads_the_same_popularity():
 
 
 @pytest.mark.parametrize("metric", ["diversity", "popularity_bias", "miscalibration", "serendipity", "auc"])
-def test_equal_to_a_loop_over_users_on_a_random_world(metric):
+@pytest.mark.parametrize("cut_offs", [(), (1, 4, 9)], ids=["one by one", "together"])
+def test_equal_to_a_loop_over_users_on_a_random_world(metric, cut_offs):
     """The same formulas, one user at a time, in lists of different lengths, with a part of the truth."""
     rng = np.random.default_rng(3)
     items = [f"i{item}" for item in range(50)]
@@ -140,7 +148,7 @@ def test_equal_to_a_loop_over_users_on_a_random_world(metric):
         (user, items[item]) for user in users for item in rng.choice(50, rng.integers(1, 6), replace=False)
     ]
     lists = {user: [items[at] for at in rng.permutation(50)[: rng.integers(0, 20)]] for user in users}
-    judged = seen(truth, lists, past, catalogue)
+    judged = seen(truth, lists, past, catalogue, cut_offs)
     row = {item: at for at, item in enumerate(items)}
     p = (events + 1) / (events.sum() + 50)
     wanted = {user: {row[item] for owner, item in truth if owner == user} for user in users}
