@@ -21,6 +21,9 @@ from aisle.eval.runs import id_kind, require_columns
 TEAMS = ("a", "b")
 NOBODY = -1
 
+BLOCK = 1 << 24
+"""Truth values in one block of the draft: items of a list against items taken, for some users at once."""
+
 Rows = NDArray[np.int64]
 
 
@@ -81,7 +84,10 @@ def team_draft(a: pl.DataFrame, b: pl.DataFrame, *, k: int, salt: str) -> pl.Dat
     items = pl.concat(run.select("item_id") for run in runs).unique().sort("item_id")["item_id"]
     first, second = (_lists(run, users["user_id"], items, k) for run in runs)
     coins = np.stack([hashed(users["user_id"], f"{salt}/{rank}") & 1 for rank in range(1, k + 1)], axis=1)
-    shown, teams = _draft(first, second, coins)
+    step = max(1, BLOCK // k**2)
+    blocks = [slice(start, start + step) for start in range(0, len(users), step)]
+    drafted = [_draft(first[block], second[block], coins[block]) for block in blocks]
+    shown, teams = (np.concatenate(parts) for parts in zip(*drafted, strict=True))
     user, rank = np.nonzero(shown != NOBODY)
     return pl.DataFrame(
         {

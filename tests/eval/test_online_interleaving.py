@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from aisle.data.errors import InputError
+from aisle.eval.online import interleaving
 from aisle.eval.online.buckets import hashed
 from aisle.eval.online.interleaving import preference, team_draft
 
@@ -53,6 +54,13 @@ def test_lists_are_those_of_the_paper(k: int) -> None:
         assert rows.select("item_id", "team").rows() == as_printed(*lists, k, coins)
         assert rows["rank"].to_list() == list(range(1, len(rows) + 1))
     assert found["user_id"].n_unique() == 60
+
+
+def test_users_in_blocks_get_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = random_runs(30, seed=3)
+    whole = team_draft(a, b, k=4, salt="x")
+    monkeypatch.setattr(interleaving, "BLOCK", 7 * 4**2)
+    assert team_draft(a, b, k=4, salt="x").equals(whole)
 
 
 def test_the_same_test_gives_the_same_lists_and_another_gives_others() -> None:

@@ -228,6 +228,11 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
+@pytest.mark.parametrize("verb", ["bench", "plan"])
+def test_help_fits_80_columns(verb: str) -> None:
+    assert max(map(len, call(verb, "--help").stdout.splitlines())) <= 80
+
+
 def test_a_machine_is_measured_and_planned_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benches, "ITEMS", {"exact": (200, 400), "ivf_flat": (300, 600)})
     monkeypatch.setattr(benches, "WRITTEN", 1 << 16)

@@ -61,7 +61,10 @@ def seconds_of_build(figures: IndexFigures) -> Callable[[float], float]:
 
 
 def seconds_of_query(figures: IndexFigures) -> Callable[[float], float]:
-    """Seconds of a query in a batch, by the items: all, or lists and what is in visited ones, or a walk."""
+    """Seconds of a query in a batch, by the items: all, or lists and what is in visited ones, or a walk.
+
+    A walk in a graph has log n steps, each of which misses the caches more often in a larger one.
+    """
     return fitted(figures.searches, _query_terms(figures.kind, figures.nprobe))
 
 
@@ -84,7 +87,7 @@ def _query_terms(kind: str, nprobe: int) -> Terms:
     if kind == "exact":
         return lambda items: (1.0, items)
     if kind == "hnsw":
-        return lambda items: (1.0, log2(max(items, 2)))
+        return lambda items: (1.0, log2(max(items, 2)), log2(max(items, 2)) ** 2)
 
     def terms(items: float) -> Sequence[float]:
         n_lists = lists(int(items))
