@@ -1,6 +1,6 @@
 """Two evaluations of the same truth, user by user: what changed, and where chance may have decided."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -8,14 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.data.errors import InputError
+from aisle.eval.comparing import Trial, decide
 from aisle.eval.files import read_run, read_truth
 from aisle.eval.judged import judge
 from aisle.eval.metrics.measure import USER_METRICS, is_known, parse
 from aisle.eval.protocol import require_same, truth_checksum
-from aisle.eval.report.schema import Outcome, Report
+from aisle.eval.report.schema import Comparison, Method, Report
 from aisle.eval.runs import check_run, check_truth
 from aisle.eval.truth import Truth
-from aisle.eval.uncertainty import Floats, bootstrap_means, flipped_sums, holm, interval, permutation_p
+from aisle.eval.uncertainty import Floats, bootstrap_means, bootstrap_p, flipped_sums, permutation_p
 
 
 @dataclass(frozen=True)
@@ -49,48 +50,37 @@ class Evaluation:
 
 
 class Paired(NamedTuple):
-    """A paired test of a model's lists after against its lists before.
+    """A model's lists after, user by user against its lists before.
 
     Attributes:
-        low, high: paired bootstrap interval of the difference.
-        p: of the two-sided paired permutation test.
-        p_holm: the same after Holm's correction over all tests of the comparison.
-        outcome: of the lists after, where `p_holm` is below 1 - confidence.
-        risen, fallen: users whose score is larger, and smaller, after. A measure in which both are 0 has p 1
-            and does not count among the tests.
+        risen, fallen: users whose score is larger, and smaller, after.
+        test: paired tests of that, `other` being the lists before, corrected over all of the comparison; None
+            where no user has changed.
     """
 
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    outcome: Outcome
     risen: int
     fallen: int
-
-    @property
-    def moved(self) -> bool:
-        """Whether the score of any user has changed."""
-        return self.risen + self.fallen > 0
-
-
-UNMOVED = Paired(low=0.0, high=0.0, p=1.0, p_holm=1.0, outcome="undecided", risen=0, fallen=0)
-"""Of a measure in which no user has changed."""
+    test: Comparison | None
 
 
 class Change(NamedTuple):
-    """A measure of a model that both reports hold; `test` is None where none was made."""
+    """A measure of a model that both reports hold; `users` is None where their scores are not known."""
 
     model: str
     measure: str
     before: float
     after: float
-    test: Paired | None = None
+    users: Paired | None = None
 
     @property
     def difference(self) -> float:
         """After minus before."""
         return self.after - self.before
+
+    @property
+    def test(self) -> Comparison | None:
+        """The paired test; None where none was made."""
+        return self.users and self.users.test
 
 
 def changes(before: Evaluation, after: Evaluation) -> list[Change]:
@@ -132,8 +122,7 @@ def _tests(before: Evaluation, after: Evaluation, shared: Sequence[str]) -> Mapp
     measures = [name for name in before.report.tested() if is_known(parse(name).metric, None)]
     truth = _truth(before)
     _truth(after)
-    found: list[tuple[str, str, Floats]] = []
-    unmoved: dict[tuple[str, str], Paired] = {}
+    found: dict[tuple[str, str], Floats] = {}
     for model in shared:
         files = before.run(model), after.run(model)
         if files[0] is None or files[1] is None:
@@ -141,41 +130,31 @@ def _tests(before: Evaluation, after: Evaluation, shared: Sequence[str]) -> Mapp
         scores = [_scores(file, truth, model, measures) for file in files if file is not None]
         for evaluation, values in zip((before, after), scores, strict=True):
             _same(evaluation, model, measures, values)
-        pair = scores[1] - scores[0]
-        for at, name in enumerate(measures):
-            if pair[:, at].any():
-                found.append((model, name, pair[:, at]))
-            else:
-                unmoved[model, name] = UNMOVED
-    return unmoved | (dict(_tested(found, before.report)) if found else {})
-
-
-def _tested(
-    found: Sequence[tuple[str, str, Floats]], report: Report
-) -> Iterator[tuple[tuple[str, str], Paired]]:
-    method = report.method
-    differences = np.column_stack([difference for _, _, difference in found])
-    flipped = flipped_sums(differences, permutations=method.permutations, seed=method.seed)
-    totals = differences.sum(axis=0)
-    p_values = np.array([permutation_p(float(total), flipped[:, at]) for at, total in enumerate(totals)])
-    low, high = interval(
-        bootstrap_means(differences, resamples=method.resamples, seed=method.seed), method.confidence
-    )
-    for at, (corrected, (model, measure, difference)) in enumerate(zip(holm(p_values), found, strict=True)):
-        decided = corrected < 1 - method.confidence
-        outcome: Outcome = "undecided" if not decided else "better" if totals[at] > 0 else "worse"
-        yield (
-            (model, measure),
-            Paired(
-                low=float(low[at]),
-                high=float(high[at]),
-                p=float(p_values[at]),
-                p_holm=float(corrected),
-                outcome=outcome,
-                risen=int(np.count_nonzero(difference > 0)),
-                fallen=int(np.count_nonzero(difference < 0)),
-            ),
+        found |= {(model, name): (scores[1] - scores[0])[:, at] for at, name in enumerate(measures)}
+    moved = {key: difference for key, difference in found.items() if difference.any()}
+    tests = dict(zip(moved, _tested(moved, before.report.method), strict=True))
+    return {
+        key: Paired(
+            int(np.count_nonzero(difference > 0)), int(np.count_nonzero(difference < 0)), tests.get(key)
         )
+        for key, difference in found.items()
+    }
+
+
+def _tested(moved: Mapping[tuple[str, str], Floats], method: Method) -> list[Comparison]:
+    """Tests of differences by model and measure, corrected over all of them."""
+    if not moved:
+        return []
+    columns = np.column_stack([*moved.values()])
+    flipped = flipped_sums(columns, permutations=method.permutations, seed=method.seed)
+    means = bootstrap_means(columns, resamples=method.resamples, seed=method.seed)
+    trials = []
+    for at, (model, measure) in enumerate(moved):
+        difference = float(columns[:, at].mean())
+        p = permutation_p(float(columns[:, at].sum()), flipped[:, at])
+        p_bootstrap = bootstrap_p(difference, means[:, at])
+        trials.append(Trial(measure, model, f"{model} before", difference, means[:, at], p, p_bootstrap))
+    return decide(trials, method.confidence)
 
 
 def _truth(evaluation: Evaluation) -> Truth:

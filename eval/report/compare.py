@@ -17,7 +17,7 @@ SAID = {"better": "better", "worse": "worse", "undecided": "no difference shown"
 
 def changes_table(before: Report, changes: Sequence[Change]) -> Table:
     """The changes on the primary and the tested measures of `before`."""
-    measures, tests = before.tested(), any(change.test for change in changes)
+    measures, tests = before.tested(), any(change.users for change in changes)
     shown = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -44,9 +44,9 @@ def changes_table(before: Report, changes: Sequence[Change]) -> Table:
 
 def outcome(change: Change) -> str:
     """What a test says of the lists after, in words."""
-    if change.test is None:
-        return "not tested"
-    return SAID[change.test.outcome] if change.test.moved else "the same for every user"
+    if change.test is not None:
+        return SAID[change.test.outcome]
+    return "not tested" if change.users is None else "the same for every user"
 
 
 def main_change(before: Report, changes: Sequence[Change]) -> Change:
@@ -61,9 +61,8 @@ def headline(before: Report, changes: Sequence[Change]) -> str:
     change = main_change(before, changes)
     figures = f"{change.measure} {change.after:.4f} after, {change.before:.4f} before"
     if change.test is None:
-        return f"{change.model}: {figures}. {UNTESTED}"
-    if not change.test.moved:
-        return f"{change.model}: {figures}. No score of any user has changed."
+        why = UNTESTED if change.users is None else "No score of any user has changed."
+        return f"{change.model}: {figures}. {why}"
     if change.test.outcome == "undecided":
         return f"No difference shown between {change.model} before and after: {figures}."
     relative = f" ({change.difference / change.before:+.1%})" if change.before > 0 else ""

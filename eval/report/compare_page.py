@@ -36,7 +36,7 @@ def compare_html(before: Report, after: Report, changes: Sequence[Change]) -> st
         level=level,
         method=before.method,
         users=before.protocol.get("users"),
-        n_tests=sum(one.test is not None and one.test.moved for one in changes),
+        n_tests=sum(one.test is not None for one in changes),
         key=[("ours", "after"), ("rival", "before")],
         differences=list(_differences(before, changes, level)),
         all_changes=_table(changes),
@@ -59,8 +59,8 @@ def _differences(before: Report, changes: Sequence[Change], level: str) -> Itera
             Dot(
                 change.model,
                 change.difference,
-                change.test and change.test.low,
-                change.test and change.test.high,
+                change.test.low if change.test else None,
+                change.test.high if change.test else None,
                 "ours" if change.model == main else "part" if change.model in before.ours else "other",
             )
             for change in sorted(here, key=lambda change: -change.difference)
@@ -80,7 +80,7 @@ def _table(changes: Sequence[Change]) -> Grid:
             f"{change.difference:+.4f}",
             f"{change.test.low:+.4f} to {change.test.high:+.4f}" if change.test else "",
             f"{change.test.p_holm:.4f}" if change.test else "",
-            f"{change.test.risen:,} / {change.test.fallen:,}" if change.test else "",
+            f"{change.users.risen:,} / {change.users.fallen:,}" if change.users else "",
             outcome(change),
         ]
         for change in changes

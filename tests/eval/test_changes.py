@@ -8,7 +8,7 @@ import pytest
 from reports import text, tree
 
 from aisle.data.errors import InputError
-from aisle.eval.changes import UNMOVED, Evaluation, changes
+from aisle.eval.changes import Evaluation, changes
 from aisle.eval.evaluate import evaluate
 from aisle.eval.report import write_report
 from aisle.eval.report.compare import headline
@@ -78,12 +78,11 @@ def test_tests_are_those_of_one_evaluation_that_holds_both(places: dict[str, Pat
         change = found["towers", oracle.measure]
         assert change.test is not None
         assert change.difference == pytest.approx(oracle.difference)
-        assert (change.test.low, change.test.high) == pytest.approx((oracle.low, oracle.high))
-        assert change.test.p == oracle.p
-        assert change.test.p_holm == pytest.approx(oracle.p_holm)
         assert change.test.outcome == oracle.outcome == "better"
-    assert found["popularity", "ndcg@10"].test == UNMOVED
-    assert found["towers", "ndcg@5"].test is None  # not a tested measure
+        for name in ("difference", "low", "high", "p", "p_holm", "p_bootstrap", "p_bootstrap_holm"):
+            assert getattr(change.test, name) == pytest.approx(getattr(oracle, name)), name
+    assert found["popularity", "ndcg@10"].users == (0, 0, None)
+    assert found["towers", "ndcg@5"].users is None  # not a tested measure
 
 
 def test_users_are_counted_by_what_became_of_them(places: dict[str, Path]) -> None:
@@ -96,9 +95,9 @@ def test_users_are_counted_by_what_became_of_them(places: dict[str, Path]) -> No
     def holding(name: str) -> set[str]:
         return set(RUNS[name].filter(item_id="i0")["user_id"])
 
-    assert change.test is not None
-    assert change.test.risen == len(holding("strong") - holding("weak"))
-    assert change.test.fallen == len(holding("weak") - holding("strong"))
+    assert change.users is not None
+    assert change.users.risen == len(holding("strong") - holding("weak"))
+    assert change.users.fallen == len(holding("weak") - holding("strong"))
 
 
 def test_the_words_follow_the_test(places: dict[str, Path]) -> None:
@@ -125,7 +124,7 @@ def test_reports_alone_are_compared_without_tests(places: dict[str, Path], tmp_p
         file.write_text((places[name] / "evaluate" / "report.json").read_text())
     before, after = map(Evaluation.read, lone)
     found = changes(before, after)
-    assert {one.test for one in found} == {None}
+    assert {one.users for one in found} == {None}
     page = compare_html(before.report, after.report, found)
     assert "No test was made" in text(page)
     assert "better" not in text(page)

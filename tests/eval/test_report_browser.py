@@ -76,11 +76,12 @@ def comparison_page() -> str:
     before = full()
     settings = {"run": {"retriever": {"dim": 128, "text": "a long value " * 30}}}
     after = before.with_context(Context(settings=settings, timings={"train": 9.0}, versions={"torch": "3"}))
-    test = Paired(low=-0.001, high=0.002, p=0.2, p_holm=0.4, outcome="undecided", risen=120, fallen=80)
+    tested = before.comparisons[0].model_copy(update={"p_bootstrap": 0.2, "p_bootstrap_holm": 0.4})
+    users = Paired(120, 80, tested)
     found = [
-        Change(model, measure, estimate.value, estimate.value + 0.001, test if measure == "ndcg@10" else None)
+        Change(model, name, estimate.value, estimate.value + 0.001, users if name == "ndcg@10" else None)
         for model, estimates in before.models.items()
-        for measure, estimate in estimates.items()
+        for name, estimate in estimates.items()
     ]
     return compare_html(before, after, found)
 

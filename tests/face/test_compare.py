@@ -98,6 +98,6 @@ def test_folders_with_their_runs_are_tested(one: Path, other: Path) -> None:
         TRUTH.with_columns(score=1.0).head(finds).write_parquet(folder / "runs" / "two_tower.parquet")
     changes = json.loads(compare(one, other, "--json").stdout)["changes"]
     (tested,) = [row for row in changes if row["model"] == "two_tower" and row["measure"] == "ndcg@10"]
-    assert (tested["test"]["risen"], tested["test"]["fallen"]) == (1, 0)
+    assert (tested["risen"], tested["fallen"]) == (1, 0)
     assert tested["test"]["outcome"] == "undecided"  # one user of two
     assert "No difference shown between two_tower before and after" in compare(one, other).stdout

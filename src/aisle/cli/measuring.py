@@ -100,7 +100,15 @@ def compare(
             "before": change.before,
             "after": change.after,
             "difference": change.difference,
-            **({"test": change.test._asdict()} if change.test else {}),
+            **(
+                {
+                    "risen": change.users.risen,
+                    "fallen": change.users.fallen,
+                    "test": change.test and change.test.model_dump(exclude={"model", "other", "measure"}),
+                }
+                if change.users
+                else {}
+            ),
         }
         for change in found
     ]
