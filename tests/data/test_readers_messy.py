@@ -220,6 +220,34 @@ def test_literals_never_run_and_may_be_broken() -> None:
     assert parse_json(b'{"a": ' + b"9" * 5000 + b"}") is None
 
 
+@pytest.mark.parametrize("after", ["", '9,"fine"\n'], ids=["to the end", "until the next quote"])
+def test_a_quote_that_is_not_closed_takes_one_line_with_it(read: Read, after: str) -> None:
+    many = "".join(f"{number},{'x' * 100}\n" for number in range(10, 2000))  # more than a field may hold
+    shop = read("items.csv", f'item_id,title\n1,a\n2,"b\n{many}3,c\n{after}')
+    problems = [problem for problem in items(shop, "problem") if problem]
+    assert problems == ["field too long"]
+    found = [one for one in items(shop, "item_id") if one]
+    assert found == ["1", *map(str, range(10, 2000)), "3", *(["9"] if after else [])]
+    assert items(shop, "row") == list(range(2, 2 + len(found) + 1))
+
+
+def test_a_short_file_with_a_quote_that_is_not_closed(read: Read) -> None:
+    shop = read("items.csv", 'item_id,title\n1,"a\n2,b\n3,c\n')
+    assert items(shop, "problem") == ["unclosed quote", None, None]
+    assert items(shop, "item_id") == [None, "2", "3"]
+    assert items(shop, "row") == [2, 3, 4]
+
+
+def test_two_columns_of_one_name(read: Read) -> None:
+    with pytest.raises(InputError, match="2 columns 'title'"):
+        read("items.csv", "item_id,title,title\n1,a,b\n2,c,\n")
+
+
+def test_two_columns_of_one_name_that_nobody_reads(read: Read) -> None:
+    shop = read("items.csv", "item_id,title,,,\n1,a,b,,\n2,c,,,\n")
+    assert items(shop, "title") == ["a", "c"]
+
+
 def test_csv_with_quotes_and_lines_inside(read: Read) -> None:
     text = (
         "id,title,description\r\n"
