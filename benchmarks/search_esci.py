@@ -24,7 +24,7 @@ import typer
 from numpy.typing import NDArray
 from scipy import sparse
 
-from aisle.eval.baselines.text_search import WORDS
+from aisle.data.words import WORDS
 from aisle.eval.evaluate import evaluate
 from aisle.eval.settings import EvaluateSettings
 

@@ -109,7 +109,8 @@ def sources(folders: Folders) -> None:
         config = json.loads((folder / "train" / "model" / "config.json").read_text())
         fused, models = config["weights"]["fused"], report(folder)["models"]
         weights = dict(zip(config["weights"]["alone"], fused["vectors"], strict=True))
-        weights["co_occurrence"] = fused["co_occurrence"]
+        shares = zip(config["neighbours"], fused["shares"], strict=True)
+        weights |= {name: by["weight"] for name, by in shares}
         for name, value in config["weights"]["validation"].items():
             test = (models[name][measure]["value"] for measure in ("recall@10", "ndcg@10"))
             cells = [

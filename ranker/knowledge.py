@@ -19,8 +19,9 @@ from aisle.data.prepared import Part, Prepared
 from aisle.data.schema import DAY
 from aisle.ranker.kinship import Alike, Counted, Kinship, Near
 from aisle.ranker.linear import linear_weights
-from aisle.retriever.cooccurrence import NEIGHBOURS, Pairs, largest
+from aisle.retriever.cooccurrence import NEIGHBOURS, Pairs
 from aisle.retriever.model import Model
+from aisle.retriever.neighbours import largest
 
 Floats = NDArray[np.float32]
 
@@ -145,7 +146,7 @@ def _counted(histories: Histories, items: int) -> dict[str, sparse.csr_array]:
 def _damped(
     counts: sparse.csr_array, events: Floats, source: float = 0.5, target: float = 0.3
 ) -> sparse.csr_array:
-    """Counts divided by powers of the events of both items, as in :class:`CoOccurrence`."""
+    """Counts divided by powers of the events of both items, as in :mod:`aisle.retriever.cooccurrence`."""
     rows = np.repeat(np.arange(len(events)), np.diff(counts.indptr))
     values = counts.data / (events[rows] ** source * events[counts.indices] ** target + 1)
     damped = sparse.csr_array((values.astype(np.float32), counts.indices, counts.indptr), counts.shape)

@@ -8,20 +8,20 @@ import polars as pl
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor
 
 from aisle.data.errors import InputError
 from aisle.data.visitors import Longer
+from aisle.data.words import words_of
 from aisle.index.exact import ExactIndex
 from aisle.retriever.arithmetic import device
 from aisle.retriever.candidates import Retriever, sources_of
-from aisle.retriever.cooccurrence import CoOccurrence
 from aisle.retriever.encoder import Encoder
-from aisle.retriever.model import Model, build
-from aisle.retriever.sources import divisors, item_vectors, side_by_side
+from aisle.retriever.model import Model, build, words_column
+from aisle.retriever.sources import WORDS, divisors, item_vectors, side_by_side
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.weights import FUSED
+from aisle.retriever.words import with_words
 
 
 def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
@@ -43,7 +43,12 @@ def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
     if model.text is not None:
         encoder = Encoder.load(model.settings.encoder, device())
         text = torch.cat([model.text, torch.from_numpy(encoder.encode(list(texts), "encoding items"))])
-    return _with_text(model, known, text)
+    found = _with_text(model, known, text)
+    if model.words is None:
+        return found
+    words, more = model.words.to_list(), words_of(texts)
+    neighbours = {**found.neighbours, WORDS: with_words(model.neighbours[WORDS], words, more)}
+    return replace(found, neighbours=neighbours, words=words_column([*words, *more]))
 
 
 def longer(retriever: Retriever, items: pl.DataFrame, texts: Sequence[str]) -> Retriever:
@@ -125,7 +130,8 @@ def _with_text(model: Model, items: pl.Series, text: Tensor | None) -> Model:
         similarity=replace(model.similarity, vectors=text.numpy())
         if model.similarity and text is not None
         else None,
-        co_occurrence=model.co_occurrence and _wider(model.co_occurrence, more),
+        neighbours={name: source.wider(more) for name, source in model.neighbours.items()},
+        words=None if model.words is None else pl.concat([model.words, words_column([[]] * more)]),
         priors=priors,
         items=items,
         text=text,
@@ -142,11 +148,3 @@ def _longer(model: Model, name: str, text: Tensor | None, more: int) -> TwoTower
     towers = build(model.settings, model.kinds[name], text, state["items.known"], width)
     towers.load_state_dict(state)
     return towers.eval()
-
-
-def _wider(co_occurrence: CoOccurrence, more: int) -> CoOccurrence:
-    """The same similarities in a matrix with empty rows and columns behind them."""
-    old = co_occurrence.similar
-    items = old.shape[0] + more
-    indptr = np.concatenate([old.indptr, np.full(more, old.indptr[-1], old.indptr.dtype)])
-    return replace(co_occurrence, similar=sparse.csr_array((old.data, old.indices, indptr), (items, items)))

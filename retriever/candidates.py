@@ -24,7 +24,7 @@ from aisle.index.settings import IndexSettings
 from aisle.retriever.locate import reading_fingerprint, sha256_of
 from aisle.retriever.model import Model, load
 from aisle.retriever.pools import Pool
-from aisle.retriever.sources import CO_OCCURRENCE, Asked, Sources, nearest
+from aisle.retriever.sources import Asked, Sources, nearest
 from aisle.retriever.users import AT_ONCE, users_of
 from aisle.retriever.weights import FUSED
 
@@ -52,10 +52,10 @@ def build_index(prepared: Prepared, model: Path, out: Path, settings: IndexSetti
 class Retriever:
     """A trained model and its index: the best unseen items of a shop's users.
 
-    The fused score of an item that never occurred together with any of the user's is that of the vectors and
-    the prior, and for all others it is larger. So the best `k` of the index together with all that occurred
-    together hold the best `k` there are: results are exact, for a single user as for all of them, up to equal
-    scores and rounding at the last place.
+    The fused score of an item that none of the user's points to (by co-occurrence, by words) is that of the
+    vectors and the prior, and for all others it is larger. So the best `k` of the index together with all
+    that is pointed to hold the best `k` there are: results are exact, for a single user as for all of them,
+    up to equal scores and rounding at the last place.
 
     Args:
         prepared: the shop whose users are asked about.
@@ -142,18 +142,18 @@ class Retriever:
                 found = {FUSED: self._fused(rows, asked, k)}
                 for name, index in indices.items():
                     found[name] = self._of_vectors(rows, asked, name, index, k)
-                if alone and self.sources.co_occurrence:
-                    found[CO_OCCURRENCE] = self._table(rows, asked.co_occurring, asked.shares, k)
+                pointed = zip(self.sources.neighbours, asked.pointed, asked.shares, strict=True)
+                for name, pool, shares in pointed if alone else ():
+                    found[name] = self._table(rows, pool, shares, k)
                 yield found
                 progress.advance(len(rows))
 
     def _fused(self, user_rows: Rows, asked: Asked, k: int) -> pl.DataFrame:
         near = nearest(self.index, self.sources.queries(asked), k, asked.seen, self.allowed)
-        together = (asked.co_occurring.owner, asked.co_occurring.items)
+        lists = [near, *((pool.owner, pool.items) for pool in asked.pointed)]
         if self.allowed is not None:
-            kept = self.allowed[together[1]]
-            together = (together[0][kept], together[1][kept])
-        pool = Pool.union([near, together], len(asked), len(self.prepared.item_ids))
+            lists = [(owner[self.allowed[items]], items[self.allowed[items]]) for owner, items in lists]
+        pool = Pool.union(lists, len(asked), len(self.prepared.item_ids))
         return self._scored(user_rows, asked, pool, k)
 
     def _scored(self, user_rows: Rows, asked: Asked, pool: Pool, k: int) -> pl.DataFrame:
@@ -161,7 +161,7 @@ class Retriever:
         logits, shares = self.sources.logits(asked, pool), asked.shares_of(pool)
         prior = self.model.priors[FUSED][pool.items]
         scores = self.model.weights.fused.fused(logits, shares, prior)
-        columns = dict(zip(self.sources.names, [*logits, shares], strict=False))
+        columns = dict(zip(self.sources.names, [*logits, *shares], strict=True))
         return self._table(user_rows, pool, scores, k, columns)
 
     def _alone(self) -> dict[str, ExactIndex]:
@@ -217,7 +217,7 @@ def retrieve(
 ) -> None:
     """Write `out/candidates.parquet`: the `k` best items of every user who has not seen them.
 
-    Its columns are `RUN`, and what each source says: logits of vectors, shares of co-occurrence.
+    Its columns are `RUN`, and what each source says: logits of vectors, shares of the others.
     Users are all those of the shop; what they did before `part` is known. They are taken a block at a time.
 
     Args:
@@ -287,7 +287,7 @@ def encoder_of(model: Model) -> str:
 def sources_of(prepared: Prepared, model: Model, work: Path | None = None) -> Sources:
     """The sources of a model, asked about the users of `prepared`."""
     users = users_of(prepared, model.reads, model.settings, None, work)
-    return Sources.of(model.towers, model.temperatures, model.similarity, model.co_occurrence, users)
+    return Sources.of(model.towers, model.temperatures, model.similarity, model.neighbours, users)
 
 
 def _same_catalogue(prepared: Prepared, trained: pl.Series) -> None:

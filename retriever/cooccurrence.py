@@ -1,21 +1,14 @@
 """Item-to-item co-occurrence: what users had soon after the items of a history."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from aisle.data.history import Histories
-from aisle.data.ids import Rows
 from aisle.data.schema import DAY
-from aisle.retriever.pools import Pool
-from aisle.retriever.similarity import recency
+from aisle.retriever.neighbours import Neighbours, largest
 
 WINDOW = 20
 """Events of one user that are at most so many steps apart make a pair."""
@@ -95,84 +88,23 @@ class Pairs:
         return total
 
 
-@dataclass(frozen=True)
-class CoOccurrence:
-    """Scores of items by the items of a history.
-
-    An item's score is the sum over a history's last `REACH` events of
-    `decay ** steps back * similarity(history item, item)`,
+def co_occurrence(pairs: Pairs, settings: CoOccurrenceSettings) -> Neighbours:
+    """What users had soon after the items of a history, as a source:
 
         similarity(i, j) = pairs(i, j) / (events(i) ** source * events(j) ** target + shrink),
 
     where pairs counts how often j followed i within `WINDOW` steps, later ones and the opposite order less.
     It joins item-to-item collaborative filtering (Sarwar et al. 2001, "Item-based collaborative filtering
     recommendation algorithms") with the order and distance of sequential rules (Ludewig & Jannach 2018,
-    "Evaluation of session-based recommendation algorithms", section 3.1).
-
-    Attributes:
-        settings: the weights above.
-        similar: similarities, float32 (items, items); each row keeps its `NEIGHBOURS` largest.
+    "Evaluation of session-based recommendation algorithms", section 3.1). Each item keeps its `NEIGHBOURS`
+    largest similarities.
     """
-
-    settings: CoOccurrenceSettings
-    similar: sparse.csr_array
-
-    @classmethod
-    def fit(cls, pairs: Pairs, settings: CoOccurrenceSettings) -> "CoOccurrence":
-        """Similarities from counted pairs."""
-        counts = pairs.counts(settings.gap, settings.back, settings.half_life)
-        rows = np.repeat(np.arange(pairs.items), np.diff(counts.indptr))
-        divisor = pairs.events[rows] ** settings.source * pairs.events[counts.indices] ** settings.target
-        values = (counts.data / (divisor + settings.shrink)).astype(np.float32)
-        similar = sparse.csr_array((values, counts.indices, counts.indptr), counts.shape)
-        return cls(settings, largest(similar, NEIGHBOURS))
-
-    def scores(self, histories: Histories, user_rows: Rows) -> sparse.csr_array:
-        """Scores of the items that any of a user's items points to, float32 (users, items), rows sorted."""
-        past = recency(histories, user_rows, self.settings.decay, self.similar.shape[0])
-        scores = sparse.csr_array(past @ self.similar, dtype=np.float32)
-        scores.sort_indices()
-        return scores
-
-    def shares(
-        self, histories: Histories, user_rows: Rows, seen: Sequence[Rows]
-    ) -> tuple[Pool, Float[NDArray[np.float32], " n"]]:
-        """Unseen items with a score, and the share of each in its user's sum of scores."""
-        scores = self.scores(histories, user_rows)
-        everything = Pool(scores.indptr.astype(np.int64), scores.indices.astype(np.int64), scores.shape[1])
-        pool, kept = everything.without(seen)
-        values = scores.data[kept]
-        sums = np.bincount(pool.owner, values, minlength=len(pool))
-        return pool, (values / sums[pool.owner]).astype(np.float32)
-
-    def save(self, path: Path) -> None:
-        """Write the similarities as safetensors."""
-        arrays: dict[str, NDArray[Any]] = {
-            "data": self.similar.data.astype(np.float32),
-            "indices": self.similar.indices.astype(np.int64),
-            "indptr": self.similar.indptr.astype(np.int64),
-        }
-        save_file(arrays, path)
-
-    @classmethod
-    def load(cls, path: Path, settings: CoOccurrenceSettings) -> "CoOccurrence":
-        """Read what :meth:`save` wrote."""
-        arrays = load_file(path)
-        items = len(arrays["indptr"]) - 1
-        similar = sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), (items, items))
-        return cls(settings, similar)
-
-
-def largest(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
-    """The `most` largest entries of each row; among equals those of the smaller columns."""
-    sizes = np.diff(matrix.indptr)
-    if sizes.max(initial=0) <= most:
-        return matrix
-    rows = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
-    kept = np.sort(order[np.arange(len(order)) - matrix.indptr[rows[order]] < most])
-    ends = (matrix.data[kept], (rows[kept], matrix.indices[kept]))
-    return sparse.csr_array(ends, matrix.shape)
+    counts = pairs.counts(settings.gap, settings.back, settings.half_life)
+    rows = np.repeat(np.arange(pairs.items), np.diff(counts.indptr))
+    divisor = pairs.events[rows] ** settings.source * pairs.events[counts.indices] ** settings.target
+    values = (counts.data / (divisor + settings.shrink)).astype(np.float32)
+    similar = sparse.csr_array((values, counts.indices, counts.indptr), counts.shape)
+    return Neighbours(largest(similar, NEIGHBOURS), settings.decay)
 
 
 def _empty(items: int) -> sparse.csr_array:

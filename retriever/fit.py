@@ -1,6 +1,7 @@
 """Training of one tower pair: early stopping on validation ndcg@10, or anew for a chosen number of epochs."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from aisle.data.errors import InputError
 from aisle.data.prepared import Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.settings import TextSettings
+from aisle.data.words import words_of
 from aisle.durable import write_whole
 from aisle.retriever import processes
 from aisle.retriever.arithmetic import device, in_bf16
@@ -33,6 +35,8 @@ from aisle.retriever.towers import TwoTower
 from aisle.retriever.trainer import TowerTrainer, Watch
 from aisle.retriever.users import Users, users_of
 from aisle.retriever.validation import Validation
+
+LOG = logging.getLogger(__name__)
 
 DONE = "done.json"
 
@@ -128,6 +132,15 @@ class Job:
             check_texts(texts, self.encoder, alone=all(kind == "text" for kind in self.settings.towers))
         vectors = kept_vectors(self.out / "vectors", self.encoder, texts, "encoding items")
         return ItemText(vectors, digest(self.encoder, texts))
+
+    def item_words(self, parts: Sequence[Part]) -> list[list[str]] | None:
+        """Words of the items' texts as of the end of `parts`; None where they are not a source."""
+        if not self.settings.shares_words:
+            return None
+        if len(self.prepared.item_ids) > self.settings.words_limit:
+            LOG.info("words are not a source: more than %d items", self.settings.words_limit)
+            return None
+        return words_of(item_texts(self.prepared, self.text, *parts))
 
     def _fit(
         self, name: str, kind: TowerKind, place: int, parts: Sequence[Part], epochs: float | None

@@ -1,7 +1,7 @@
 """A trained retriever on disk: safetensors, JSON and Parquet."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +19,14 @@ from torch import Tensor
 from aisle.data.errors import InputError
 from aisle.data.settings import TextSettings
 from aisle.retriever.combined import user_tower
-from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings
+from aisle.retriever.neighbours import Neighbours
 from aisle.retriever.settings import RetrieverSettings, TowerKind
 from aisle.retriever.similarity import TextSimilarity
 from aisle.retriever.temperature import Temperature
 from aisle.retriever.towers import ItemTower, TwoTower
 from aisle.retriever.weights import Weights
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,14 @@ class Model:
         towers: the models, in evaluation mode.
         temperatures: by which similarities are divided, of each tower.
         similarity: of texts; None where it is not a source.
-        co_occurrence: similarities of items; None where it is not a source.
+        neighbours: sources without vectors, by name.
         weights: of the sources.
         priors: of each item, float32 (items), for all sources together and each alone.
         settings: as trained.
         reads: how histories become text, as trained; None for a user tower that reads no text.
         items: external ids in the order of the item rows.
         text: text vectors of the items, float32 (items, text_dim); None for ids alone.
+        words: of each item's text; None where they are not a source.
         about: facts about the training (epochs, validation ndcg@10, seed, digest of the items' texts).
     """
 
@@ -52,13 +53,14 @@ class Model:
     towers: Mapping[str, TwoTower]
     temperatures: Mapping[str, float]
     similarity: TextSimilarity | None
-    co_occurrence: CoOccurrence | None
+    neighbours: Mapping[str, Neighbours]
     weights: Weights
     priors: Mapping[str, Float[NDArray[np.float32], " items"]]
     settings: RetrieverSettings
     reads: TextSettings | None
     items: pl.Series
     text: Tensor | None
+    words: pl.Series | None
     about: Mapping[str, object]
 
 
@@ -84,8 +86,8 @@ def build(
 def save(model: Model, folder: Path) -> None:
     """Write a model folder.
 
-    towers/{name}.safetensors, items.parquet, priors.safetensors, text.safetensors and
-    co_occurrence.safetensors (where there are any) and, last, config.json.
+    towers/{name}.safetensors, items.parquet, priors.safetensors, neighbours/{name}.safetensors,
+    text.safetensors and words.parquet (where there are any) and, last, config.json.
     """
     (folder / "towers").mkdir(parents=True, exist_ok=True)
     for name, tower in model.towers.items():
@@ -95,13 +97,19 @@ def save(model: Model, folder: Path) -> None:
     save_arrays(dict(model.priors), folder / "priors.safetensors")
     if model.text is not None:
         save_file({"text": model.text.contiguous()}, folder / "text.safetensors")
-    if model.co_occurrence is not None:
-        model.co_occurrence.save(folder / "co_occurrence.safetensors")
+    (folder / "neighbours").mkdir(exist_ok=True)
+    for name, source in model.neighbours.items():
+        source.save(folder / "neighbours" / f"{name}.safetensors")
+    if model.words is not None:
+        pl.DataFrame({"words": model.words}).write_parquet(folder / "words.parquet")
     widths = [getattr(tower.users, "text_dim", 0) for tower in model.towers.values()]
     config = {
         "format": FORMAT,
         "towers": model.kinds,
         "temperatures": model.temperatures,
+        "neighbours": {
+            name: {"decay": source.decay, "most": source.most} for name, source in model.neighbours.items()
+        },
         "weights": model.weights.as_json(),
         "settings": model.settings.model_dump(mode="json"),
         "reads": model.reads and model.reads.model_dump(mode="json"),
@@ -155,22 +163,24 @@ def _load(folder: Path) -> Model:
         towers[name].load_state_dict(state)
         towers[name].eval()
     decay = config["about"]["text_similarity"]
-    co_occurrence = None
-    if found := config["about"]["co_occurrence"]:
-        path = folder / "co_occurrence.safetensors"
-        co_occurrence = CoOccurrence.load(path, CoOccurrenceSettings(**found))
+    neighbours = {
+        name: Neighbours.load(folder / "neighbours" / f"{name}.safetensors", **found)
+        for name, found in config["neighbours"].items()
+    }
+    with_words = (folder / "words.parquet").is_file()
     return Model(
         kinds=config["towers"],
         towers=towers,
         temperatures=config["temperatures"],
         similarity=None if text is None or decay is None else TextSimilarity(text.numpy(), decay),
-        co_occurrence=co_occurrence,
+        neighbours=neighbours,
         weights=Weights.of_json(config["weights"]),
         priors=load_arrays(folder / "priors.safetensors"),
         settings=settings,
         reads=config["reads"] and TextSettings.model_validate(config["reads"]),
         items=pl.read_parquet(folder / "items.parquet")["item_id"],
         text=text,
+        words=pl.read_parquet(folder / "words.parquet")["words"] if with_words else None,
         about=config["about"],
     )
 
@@ -183,6 +193,11 @@ def text_vectors(
     if (digest and about["texts"] != digest) or not (folder / "text.safetensors").is_file():
         return None
     return load_file(folder / "text.safetensors")["text"].numpy()
+
+
+def words_column(words: Sequence[Sequence[str]]) -> pl.Series:
+    """Words of each item as a column."""
+    return pl.Series("words", words, dtype=pl.List(pl.String()))
 
 
 def _said(error: Exception) -> str:

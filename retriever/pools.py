@@ -72,8 +72,12 @@ class Pool(Ragged):
     def without(self, lists: Sequence[Rows]) -> tuple["Pool", Rows]:
         """The pool without some items of each user, and the positions that are left."""
         kept = np.delete(np.arange(len(self.items)), self.positions(lists))
-        left = Pool(offsets_of_owners(self.owner[kept], len(self)), self.items[kept], self.catalogue)
-        return left, kept
+        return self.at(kept), kept
+
+    def at(self, positions: Rows) -> "Pool":
+        """The pool of what stands at some positions, rising."""
+        offsets = offsets_of_owners(self.owner[positions], len(self))
+        return Pool(offsets, self.items[positions], self.catalogue)
 
     def best(self, scores: Float[NDArray[np.float32], " n"], k: int) -> tuple[Rows, Rows]:
         """The `k` best items of each user, best first, equal scores by item row.

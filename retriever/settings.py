@@ -208,6 +208,16 @@ class RetrieverSettings(BaseModel):
         default=True,
         description="items that read like those of a history are a source, too, where a tower reads texts",
     )
+    words: bool = Field(
+        default=True,
+        description="items that share words with those of a history (BM25) are a source, too, where a tower "
+        "reads texts",
+    )
+    words_limit: int = Field(
+        default=100_000,
+        ge=1,
+        description="largest catalogue whose words are a source: every text is held against all others",
+    )
     co_occurrence: bool = Field(
         default=True, description="what users had soon after the items of a history is a source, too"
     )
@@ -288,6 +298,11 @@ class RetrieverSettings(BaseModel):
             if self.towers[0] == "ids":
                 raise ValueError("finetune.through = 'towers': the first of towers has to read texts")
         return self
+
+    @property
+    def shares_words(self) -> bool:
+        """Whether words of the items are a source."""
+        return self.words and any(kind != "ids" for kind in self.towers)
 
     @property
     def reads_text(self) -> bool:

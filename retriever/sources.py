@@ -1,4 +1,4 @@
-"""Candidate sources of a shop: towers, texts and co-occurrence, asked together about the same users."""
+"""Candidate sources of a shop: towers, texts, co-occurrence and words, asked together about some users."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,18 @@ from aisle.data.prepared import Part
 from aisle.index.base import NONE, Index
 from aisle.index.exact import ExactIndex
 from aisle.index.settings import IndexSettings
-from aisle.retriever.cooccurrence import CoOccurrence
 from aisle.retriever.fusion import Fusion
+from aisle.retriever.neighbours import Neighbours
 from aisle.retriever.pools import Pool
 from aisle.retriever.similarity import TEMPERATURE, TextSimilarity
 from aisle.retriever.towers import TwoTower
 from aisle.retriever.users import Users
 
 CO_OCCURRENCE = "co_occurrence"
-"""Name of the source that has no vectors."""
+"""Name of the source of what users had soon after."""
+
+WORDS = "words"
+"""Name of the source of items that share words."""
 
 TEXT_SIMILARITY = "text_similarity"
 """Name of the source whose vectors are those of the language model."""
@@ -37,24 +40,27 @@ class Asked:
 
     Attributes:
         vectors: of the users, for each source with vectors, float32 (users, dim).
-        co_occurring: unseen items that occurred together with a user's.
-        shares: of each of these in its user's co-occurrence; those of a user sum to 1.
+        pointed: by source without vectors, unseen items that a user's point to.
+        shares: by source without vectors, of each of these; those of a user sum to 1.
         seen: item rows that must not be recommended to each user.
     """
 
     vectors: Sequence[Vectors]
-    co_occurring: Pool
-    shares: Scores
+    pointed: Sequence[Pool]
+    shares: Sequence[NDArray[np.float32]]
     seen: Sequence[Rows]
 
     def __len__(self) -> int:
         return len(self.seen)
 
-    def shares_of(self, pool: Pool) -> Scores:
-        """Share of each pair of the pool; 0 where there is no co-occurrence."""
-        found = np.zeros(len(pool.items), np.float32)
-        here, there = pool.within(self.co_occurring)
-        found[here] = self.shares[there]
+    def shares_of(self, pool: Pool) -> list[Scores]:
+        """Share of each pair of the pool, by source without vectors; 0 where there is none."""
+        found = []
+        for pointed, shares in zip(self.pointed, self.shares, strict=True):
+            one = np.zeros(len(pool.items), np.float32)
+            here, there = pool.within(pointed)
+            one[here] = shares[there]
+            found.append(one)
         return found
 
 
@@ -66,7 +72,7 @@ class Sources:
         towers: by name; the main one first.
         temperatures: of each tower.
         similarity: of texts; None where it is not a source.
-        co_occurrence: similarities of items; None where it is not a source.
+        neighbours: sources without vectors, by name.
         users: how the towers read a shop's users.
         item_vectors: of the catalogue, by source with vectors, float32 (items, dim).
     """
@@ -74,7 +80,7 @@ class Sources:
     towers: Mapping[str, TwoTower]
     temperatures: Mapping[str, float]
     similarity: TextSimilarity | None
-    co_occurrence: CoOccurrence | None
+    neighbours: Mapping[str, Neighbours]
     users: Users
     item_vectors: Sequence[Vectors]
 
@@ -84,12 +90,12 @@ class Sources:
         towers: Mapping[str, TwoTower],
         temperatures: Mapping[str, float],
         similarity: TextSimilarity | None,
-        co_occurrence: CoOccurrence | None,
+        neighbours: Mapping[str, Neighbours],
         users: Users,
     ) -> "Sources":
         """The sources, with the catalogue's vectors computed."""
         vectors = item_vectors(towers, similarity)
-        return cls(towers, temperatures, similarity, co_occurrence, users, vectors)
+        return cls(towers, temperatures, similarity, neighbours, users, vectors)
 
     @property
     def divisors(self) -> dict[str, float]:
@@ -99,7 +105,7 @@ class Sources:
     @property
     def names(self) -> list[str]:
         """Names of all sources."""
-        return [*self.divisors, *([CO_OCCURRENCE] if self.co_occurrence else [])]
+        return [*self.divisors, *self.neighbours]
 
     def ask(self, user_rows: Rows, *past: Part) -> Asked:
         """What the sources know of users after the events of `past`."""
@@ -111,14 +117,9 @@ class Sources:
         if self.similarity:
             vectors.append(self.similarity.users(self.users.histories(*past), user_rows))
         seen = self.users.seen(*past).seen(user_rows)
-        pool, shares = self._shares(user_rows, seen, *past)
-        return Asked(vectors, pool, shares, seen)
-
-    def _shares(self, user_rows: Rows, seen: Sequence[Rows], *past: Part) -> tuple[Pool, Scores]:
-        if self.co_occurrence is None:
-            nothing = np.zeros(len(user_rows) + 1, np.int64)
-            return Pool(nothing, nothing[:0], len(self.item_vectors[0])), np.empty(0, np.float32)
-        return self.co_occurrence.shares(self.users.histories(*past), user_rows, seen)
+        histories = self.users.histories(*past)
+        told = [source.shares(histories, user_rows, seen) for source in self.neighbours.values()]
+        return Asked(vectors, [pool for pool, _ in told], [shares for _, shares in told], seen)
 
     def logits(self, asked: Asked, pool: Pool) -> list[Scores]:
         """Similarity / temperature of each pair of the pool, by source with vectors."""

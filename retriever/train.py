@@ -10,21 +10,24 @@ from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.settings import TextSettings
 from aisle.retriever import processes
 from aisle.retriever.arithmetic import keep_freed_memory
-from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings, Pairs
+from aisle.retriever.cooccurrence import CoOccurrenceSettings, Pairs, co_occurrence
 from aisle.retriever.fit import Fit, Job, claim
-from aisle.retriever.model import Model, save
+from aisle.retriever.model import Model, save, words_column
+from aisle.retriever.neighbours import Neighbours
 from aisle.retriever.reporting import reporters
 from aisle.retriever.rounds import EachRound, Rounds
 from aisle.retriever.settings import RetrieverSettings, TowerKind
 from aisle.retriever.similarity import TextSimilarity
-from aisle.retriever.sources import CO_OCCURRENCE, TEXT_SIMILARITY, Sources
+from aisle.retriever.sources import CO_OCCURRENCE, WORDS, Sources
 from aisle.retriever.weights import (
     FUSED,
     Weights,
     choose_co_occurrence,
     choose_decay,
     choose_weights,
+    choose_words,
 )
+from aisle.retriever.words import neighbours, similar_words
 
 TWO_TOWER = "two_tower"
 """Name of the main towers."""
@@ -75,28 +78,26 @@ def train(
         }
     if not processes.is_first():
         return
-    item_text, sources = (
-        job.item_text(parts),
-        _sources(job, final, searched.decay, searched.co_occurrence, parts),
-    )
+    item_text, words = job.item_text(parts), job.item_words(parts)
+    sources = _sources(job, final, searched.chosen, parts, words)
     model = Model(
         kinds=kinds,
         towers=sources.towers,
         temperatures=sources.temperatures,
         similarity=sources.similarity,
-        co_occurrence=sources.co_occurrence,
+        neighbours=sources.neighbours,
         weights=weights,
         priors=weights.priors(job.users.histories(*parts), len(prepared.item_ids), timed=prepared.timed),
         settings=settings,
         reads=text if settings.reads_histories else None,
         items=prepared.item_ids.values,
         text=None if item_text is None else item_text.vectors,
+        words=None if words is None else words_column(words),
         about={
             "seed": seed,
             "epochs": {name: fit.epochs for name, fit in searched.fits.items()},
             "refit": settings.refit,
-            TEXT_SIMILARITY: searched.decay,
-            CO_OCCURRENCE: searched.co_occurrence and asdict(searched.co_occurrence),
+            **asdict(searched.chosen),
             "texts": None if item_text is None else item_text.digest,
         },
     )
@@ -153,19 +154,32 @@ def tower_names(kinds: tuple[TowerKind, ...]) -> dict[str, TowerKind]:
 
 
 @dataclass(frozen=True)
+class _Chosen:
+    """What validation decides about each source that is not trained; None where it is no source.
+
+    Attributes:
+        text_similarity: decay of the similarity of texts.
+        co_occurrence: settings.
+        words: decay of shared words.
+    """
+
+    text_similarity: float | None
+    co_occurrence: CoOccurrenceSettings | None
+    words: float | None
+
+
+@dataclass(frozen=True)
 class _Searched:
     """All that validation decides.
 
     Attributes:
         fits: the best round of each tower, by name.
-        decay: of the similarity of texts; None where it is not a source.
-        co_occurrence: settings; None where it is not a source.
+        chosen: about the other sources.
         weights: of all sources.
     """
 
     fits: dict[str, Fit]
-    decay: float | None
-    co_occurrence: CoOccurrenceSettings | None
+    chosen: _Chosen
     weights: Weights
 
 
@@ -177,34 +191,42 @@ def _search(job: Job) -> _Searched:
     kinds = tower_names(job.settings.towers)
     fits = {name: job.search(name, kind, at) for at, (name, kind) in enumerate(kinds.items())}
     shop, before = (job.prepared, job.users), BEFORE["validation"]
-    co_occurrence = None
+    together = None
     if job.settings.co_occurrence:
-        co_occurrence = processes.share(partial(choose_co_occurrence, *shop, job.seed))
+        together = processes.share(partial(choose_co_occurrence, *shop, job.seed))
     with processes.first_alone():
         texts = job.item_text(before) if job.settings.text_similarity else None
     decay = None
     if texts is not None:
         decay = processes.share(partial(choose_decay, *shop, texts.vectors.numpy(), job.seed))
+    words = job.item_words(before)
+    of_words = None
+    if words is not None:
+        of_words = processes.share(lambda: choose_words(*shop, similar_words(words), job.seed))
+    chosen = _Chosen(decay, together, of_words)
     weights = processes.share(
-        lambda: choose_weights(job.prepared, _sources(job, fits, decay, co_occurrence, before), job.seed)
+        lambda: choose_weights(job.prepared, _sources(job, fits, chosen, before, words), job.seed)
     )
-    return _Searched(fits, decay, co_occurrence, weights)
+    return _Searched(fits, chosen, weights)
 
 
 def _sources(
     job: Job,
     fits: Mapping[str, Fit],
-    decay: float | None,
-    co_occurrence: CoOccurrenceSettings | None,
+    chosen: _Chosen,
     parts: tuple[Part, ...],
+    words: list[list[str]] | None,
 ) -> Sources:
-    """The sources as trained on `parts`."""
+    """The sources as trained on `parts`; `words` are those of the items' texts, as of then."""
+    decay = chosen.text_similarity
     texts = None if decay is None else job.item_text(parts)
     similarity = None if texts is None or decay is None else TextSimilarity(texts.vectors.numpy(), decay)
-    similar = None
-    if co_occurrence is not None:
+    pointing: dict[str, Neighbours] = {}
+    if chosen.co_occurrence is not None:
         pairs = Pairs(job.users.histories(*parts), len(job.prepared.item_ids))
-        similar = CoOccurrence.fit(pairs, co_occurrence)
+        pointing[CO_OCCURRENCE] = co_occurrence(pairs, chosen.co_occurrence)
+    if words is not None and chosen.words is not None:
+        pointing[WORDS] = neighbours(similar_words(words), chosen.words)
     towers = {name: fit.towers for name, fit in fits.items()}
     temperatures = {name: tower.temperature().item() for name, tower in towers.items()}
-    return Sources.of(towers, temperatures, similarity, similar, job.users)
+    return Sources.of(towers, temperatures, similarity, pointing, job.users)

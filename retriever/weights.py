@@ -1,6 +1,6 @@
-"""What validation chooses about the sources: settings of co-occurrence, and the weights of all."""
+"""What validation chooses about the sources: settings of co-occurrence and words, and the weights of all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,20 +8,23 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy import sparse
 
 from aisle.data.grid import search
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Prepared
 from aisle.data.progress import meter
-from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings, Pairs, axes
-from aisle.retriever.fusion import Fusion, choose
+from aisle.retriever.cooccurrence import CoOccurrenceSettings, Pairs, axes, co_occurrence
+from aisle.retriever.fusion import Fusion, ShareWeight, choose
+from aisle.retriever.neighbours import Neighbours
 from aisle.retriever.pools import Judged, Pool
 from aisle.retriever.prior import HALF_LIVES, Prior, PriorTable
 from aisle.retriever.similarity import DECAYS, TextSimilarity
-from aisle.retriever.sources import CO_OCCURRENCE, Asked, Sources, index_of, nearest
+from aisle.retriever.sources import Asked, Sources, index_of, nearest
 from aisle.retriever.users import AT_ONCE, Users
 from aisle.retriever.validation import Relevant, mean_ndcg, relevant_in_validation
+from aisle.retriever.words import neighbours
 
 FUSED = "fused"
 """Name of all sources together."""
@@ -71,8 +74,8 @@ class Weights:
         """From what :meth:`as_json` gave."""
 
         def fusion(one: Mapping[str, Any]) -> Fusion:
-            changed = {"vectors": tuple(one["vectors"]), "prior": Prior(**one["prior"])}
-            return Fusion(**{**one, **changed})
+            shares = tuple(ShareWeight(**weight) for weight in one["shares"])
+            return Fusion(tuple(one["vectors"]), shares, Prior(**one["prior"]))
 
         alone = {name: fusion(one) for name, one in found["alone"].items()}
         return cls(fusion(found["fused"]), alone, found["validation"])
@@ -87,14 +90,29 @@ def choose_co_occurrence(prepared: Prepared, users: Users, seed: int) -> CoOccur
 
         def value(point: dict[str, Any]) -> float:
             progress.advance()
-            found = CoOccurrence.fit(pairs, CoOccurrenceSettings(**point))
-            gains = []
-            for some in blocks(relevant):
-                pool, shares = found.shares(histories, some.users, some.seen)
-                gains.append(Judged(pool, some.items).gains(shares))
-            return float(np.concatenate(gains).mean())
+            return _alone(co_occurrence(pairs, CoOccurrenceSettings(**point)), histories, relevant)
 
         return CoOccurrenceSettings(**search(axes(timed=prepared.timed), value, passes=PASSES).point)
+
+
+def choose_words(prepared: Prepared, users: Users, similar: sparse.csr_array, seed: int) -> float:
+    """The decay with the best ndcg@10 on validation of shared words alone."""
+    relevant = _some(relevant_in_validation(prepared, users), seed)
+    histories = users.histories(*PAST)
+
+    def value(point: dict[str, Any]) -> float:
+        return _alone(neighbours(similar, point["decay"]), histories, relevant)
+
+    return float(search({"decay": DECAYS}, value, passes=1).point["decay"])
+
+
+def _alone(source: Neighbours, histories: Histories, relevant: Relevant) -> float:
+    """Mean ndcg@10 of a source without vectors."""
+    gains = []
+    for some in blocks(relevant):
+        pool, shares = source.shares(histories, some.users, some.seen)
+        gains.append(Judged(pool, some.items).gains(shares))
+    return float(np.concatenate(gains).mean())
 
 
 def choose_decay(
@@ -117,33 +135,34 @@ def choose_weights(prepared: Prepared, sources: Sources, seed: int) -> Weights:
     relevant = _some(relevant_in_validation(prepared, sources.users), seed)
     priors = PriorTable(sources.users.histories(*PAST), len(prepared.item_ids), timed=prepared.timed)
     near = _Near(sources, priors)
-    pools, parts, counted = [], [], []
+    pools, parts = [], []
+    gains: dict[str, list[Any]] = {name: [] for name in sources.neighbours}
     for some in blocks(relevant):
         asked = sources.ask(some.users, *PAST)
         pools.append(near.pool(asked))
-        parts.append([*sources.logits(asked, pools[-1]), asked.shares_of(pools[-1])])
-        counted.append(Judged(asked.co_occurring, some.items).gains(asked.shares))
+        parts.append([*sources.logits(asked, pools[-1]), *asked.shares_of(pools[-1])])
+        for found, pointed, told in zip(gains.values(), asked.pointed, asked.shares, strict=True):
+            found.append(Judged(pointed, some.items).gains(told))
     pool = Pool.stack(pools)
     judged = Judged(pool, relevant.items)
-    *logits, shares = (np.concatenate(one) for one in zip(*parts, strict=True))
+    told_of = [np.concatenate(one) for one in zip(*parts, strict=True)]
+    logits, shares = told_of[: len(sources.divisors)], told_of[len(sources.divisors) :]
     alone, validation = {}, {}
     for name, logit in zip(sources.divisors, logits, strict=True):
-        alone[name], validation[name] = choose(judged, [logit], np.zeros_like(shares), pool.items, priors)
-    if sources.co_occurrence:
-        validation[CO_OCCURRENCE] = float(np.concatenate(counted).mean())
+        alone[name], validation[name] = choose(judged, [logit], [], pool.items, priors)
+    validation |= {name: float(np.concatenate(one).mean()) for name, one in gains.items()}
     fused, validation[FUSED] = choose(judged, logits, shares, pool.items, priors)
     best = max(validation, key=lambda name: validation[name])
     if validation[best] > validation[FUSED]:  # one weight after the other is no search of all
-        fused, validation[FUSED] = _of_one(best, alone), validation[best]
+        fused, validation[FUSED] = _of_one(best, alone, list(sources.neighbours)), validation[best]
     return Weights(fused, alone, validation)
 
 
-def _of_one(name: str, alone: Mapping[str, Fusion]) -> Fusion:
-    """Weights that leave one source alone."""
+def _of_one(name: str, alone: Mapping[str, Fusion], pointing: Sequence[str]) -> Fusion:
+    """Weights that leave one source alone: one with vectors, or one of those `pointing` without."""
     vectors = tuple(float(name == other) for other in alone)
-    if name == CO_OCCURRENCE:
-        return Fusion(vectors, co_occurrence=1.0)
-    return Fusion(vectors, prior=alone[name].prior)
+    shares = tuple(ShareWeight(float(name == other)) for other in pointing)
+    return Fusion(vectors, shares, alone[name].prior if name in alone else Prior())
 
 
 class _Near:
@@ -163,8 +182,10 @@ class _Near:
     def pool(self, asked: Asked) -> Pool:
         """The best unseen items of each source, also among the unsold, and the popular ones."""
         users = len(asked)
-        co_occurring, _ = asked.co_occurring.best(asked.shares, DEPTH)
-        lists = [(asked.co_occurring.owner[co_occurring], asked.co_occurring.items[co_occurring])]
+        lists = []
+        for pointed, shares in zip(asked.pointed, asked.shares, strict=True):
+            best, _ = pointed.best(shares, DEPTH)
+            lists.append((pointed.owner[best], pointed.items[best]))
         for queries, index in zip(asked.vectors, self.indices, strict=True):
             lists.append(nearest(index, queries, min(DEPTH, self.catalogue), asked.seen))
         for queries, index in zip(asked.vectors, self.unsold_indices, strict=False):

@@ -52,6 +52,7 @@ GROUPS = {
     "retrieval": "its place as retrieved",
     "two_tower": "what the towers make of the history",
     "co_occurrence": "what others took soon after",
+    "words": "the same words",
     "text_similarity": "reads like what was taken",
     "text": "reads like what was taken",
     "next": "what others took next",

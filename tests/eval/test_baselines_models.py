@@ -20,6 +20,7 @@ from aisle.data.grid import search
 from aisle.data.history import Histories
 from aisle.data.ids import Ids
 from aisle.data.schema import DAY
+from aisle.data.words import WORDS
 from aisle.eval.baselines import item_knn
 from aisle.eval.baselines.factors import Als
 from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
@@ -27,7 +28,7 @@ from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.settings import AlsGrid, BaselineSettings, ItemKnnGrid
-from aisle.eval.baselines.text_search import WORDS, TextSearch
+from aisle.eval.baselines.text_search import TextSearch
 from aisle.eval.judged import judge
 from aisle.eval.metrics.ndcg import ndcg
 from aisle.eval.metrics.recall import recall

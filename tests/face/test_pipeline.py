@@ -49,7 +49,7 @@ def settings(*more: str) -> Settings:
     return load_settings(None, [*SMALL, *more])
 
 
-SOURCES = ("two_tower", "text_similarity", "co_occurrence")
+SOURCES = ("two_tower", "text_similarity", "co_occurrence", "words")
 MODELS = ("fused", *SOURCES, "popularity", "bm25", "encoder")
 
 
@@ -128,7 +128,7 @@ def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
     candidates = pl.read_parquet(out / "candidates" / "candidates.parquet")
     prepared = Prepared(out / "prepare")
     assert candidates.columns[:4] == ["user_id", "rank", "item_id", "score"]
-    assert candidates.columns[4:] == ["two_tower", "text_similarity", "co_occurrence"]
+    assert candidates.columns[4:] == ["two_tower", "text_similarity", "co_occurrence", "words"]
     assert candidates["user_id"].n_unique() == len(prepared.user_ids) == 20
     assert candidates["rank"].min() == 1
     assert candidates["rank"].max() == 5
@@ -151,11 +151,12 @@ def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
         "two_tower",
         "text_similarity",
         "co_occurrence",
+        "words",
         "popularity",
         "bm25",
         "encoder",
     }
-    assert report.ours == ["fused", "co_occurrence", "text_similarity", "two_tower"]
+    assert report.ours == ["fused", "co_occurrence", "text_similarity", "two_tower", "words"]
     assert set(report.timings) >= {"prepare", "train", "index", "candidates", "popularity", "bm25", "encoder"}
     assert set(report.peak_memory) == {"prepare", "train", "index", "candidates", "evaluate"}
     assert set(report.learning_curve[0]) >= {"phase", "loss"}
@@ -284,6 +285,7 @@ def test_who_and_what_the_past_does_not_name_is_reported_apart(out: Path, tmp_pa
         "two_tower",
         "text_similarity",
         "co_occurrence",
+        "words",
         "popularity",
     }
 

@@ -73,7 +73,7 @@ def test_one_user_gets_what_all_get(world):
 
 def test_every_source_is_there_alone_and_beside_the_score(world):
     _, folder, retriever = world
-    names = ["two_tower", "two_tower_ids", "text_similarity", "co_occurrence"]
+    names = ["two_tower", "two_tower_ids", "text_similarity", "co_occurrence", "words"]
     run = pl.read_parquet(folder / "candidates.parquet")
     assert run.columns == ["user_id", "rank", "item_id", "score", *names]
     assert {path.stem for path in (folder / "sources").iterdir()} == set(names)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 from worlds import circle_shop
 
 from aisle.data.history import Histories
@@ -20,6 +21,7 @@ from aisle.retriever.similarity import TextSimilarity
 from aisle.retriever.sources import Sources
 from aisle.retriever.users import SequenceUsers
 from aisle.retriever.validation import ndcg, relevant_in_validation
+from aisle.retriever.words import neighbours
 
 SETTINGS = RetrieverSettings(dim=8, heads=2, towers=("ids",))
 
@@ -29,7 +31,7 @@ def shop(tmp_path):
     return circle_shop(tmp_path / "prepare", users=80)
 
 
-def untrained(shop, co_occurrence=None, similarity=None):
+def untrained(shop, neighbours=None, similarity=None):
     """Towers that know nothing, beside sources that may."""
     import torch
 
@@ -37,7 +39,7 @@ def untrained(shop, co_occurrence=None, similarity=None):
     items = len(shop.item_ids)
     towers = {"two_tower": build(SETTINGS, "ids", None, torch.ones(items, dtype=torch.bool), 0).eval()}
     users = SequenceUsers(shop, SETTINGS)
-    return Sources.of(towers, {"two_tower": 0.07}, similarity, co_occurrence, users)
+    return Sources.of(towers, {"two_tower": 0.07}, similarity, neighbours or {}, users)
 
 
 def test_co_occurrence_of_a_circle_is_forward_and_recent(shop):
@@ -50,9 +52,9 @@ def test_a_source_that_knows_outweighs_towers_that_do_not(shop):
     users = SequenceUsers(shop, SETTINGS)
     pairs = weights.Pairs(users.histories("train"), len(shop.item_ids))
     settings = weights.choose_co_occurrence(shop, users, seed=0)
-    sources = untrained(shop, weights.CoOccurrence.fit(pairs, settings))
+    sources = untrained(shop, {"co_occurrence": weights.co_occurrence(pairs, settings)})
     found = weights.choose_weights(shop, sources, seed=0)
-    assert found.fused.co_occurrence > 0
+    assert found.fused.shares[0].weight > 0
     assert found.validation["fused"] > 0.5 > found.validation["two_tower"]
     assert found.validation["fused"] == max(found.validation.values())
     assert found == weights.Weights.of_json(found.as_json())
@@ -70,6 +72,22 @@ def test_the_best_decay_of_texts_is_chosen(shop):
     values = {decay: value(decay) for decay in weights.DECAYS}
     assert len(set(values.values())) > 1
     assert values[weights.choose_decay(shop, users, vectors, seed=0)] == max(values.values())
+
+
+def test_the_best_decay_of_words_is_chosen(shop):
+    """Things of the next colour follow each other, so that recent words say most."""
+    users = SequenceUsers(shop, SETTINGS)
+    items = len(shop.item_ids)
+    similar = sparse.csr_array(np.random.default_rng(3).random((items, items)).astype(np.float32))
+    relevant, histories = relevant_in_validation(shop, users), users.histories("train")
+
+    def value(decay):
+        scores = neighbours(similar, decay).scores(histories, relevant.users).toarray()
+        return float(ndcg(scores, relevant.items, relevant.seen).mean())
+
+    values = {decay: value(decay) for decay in weights.DECAYS}
+    assert len(set(values.values())) > 1
+    assert values[weights.choose_words(shop, users, similar, seed=0)] == max(values.values())
 
 
 def test_later_events_are_not_read(shop):
@@ -112,9 +130,7 @@ def test_recent_popularity_is_found_where_old_popularity_misleads():
     pool = Pool.union([(np.repeat(np.arange(users), 20), np.tile(np.arange(20), users))], users, 20)
     judged = Judged(pool, [random.integers(10, 20, 1) for _ in range(users)])
     noise = random.normal(size=users * 20).astype(np.float32)
-    fusion, value = choose(
-        judged, [noise], np.zeros_like(noise), pool.items, PriorTable(past, 20, timed=True)
-    )
+    fusion, value = choose(judged, [noise], [], pool.items, PriorTable(past, 20, timed=True))
     assert fusion.prior.popularity > 0
     assert fusion.prior.half_life is not None
     assert value > 1.5 * judged.ndcg(noise)
