@@ -57,7 +57,7 @@ def with_words(
     rows = _rows(queries, documents, np.arange(old, old + new))
     columns = sparse.csr_array(queries[:old] @ documents[:, old:], dtype=np.float32)
     wider = source.wider(new).similar
-    to_new = sparse.hstack([sparse.csr_array((old, old), dtype=np.float32), columns], format="csr")
+    to_new = sparse.hstack([_nothing(old, old), columns], format="csr")
     similar = sparse.csr_array(sparse.vstack([wider[:old] + to_new, rows], format="csr"))
     similar.sort_indices()
     return neighbours(similar, source.decay)
@@ -84,4 +84,5 @@ def _rows(
 
 
 def _nothing(rows: int, items: int) -> sparse.csr_array:
-    return sparse.csr_array((rows, items), dtype=np.float32)
+    nothing = (np.empty(0, np.float32), (np.empty(0, np.int64), np.empty(0, np.int64)))
+    return sparse.csr_array(nothing, (rows, items))

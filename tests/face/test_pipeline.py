@@ -140,7 +140,7 @@ def test_candidates_are_the_best_unseen_items_of_every_user(out: Path) -> None:
 def stated(used: Settings) -> dict[str, Any]:
     """The settings that bear on any stage."""
     unused = dict.fromkeys(("ranker", "rebuild", "tune"), True)  # no stage of this run reads them
-    idle = {"data": {"mapping"}, "retriever": {"report_to"}, **unused}
+    idle = {"data": {"mapping"}, "retriever": {"report_to"}, "candidates": {"part_events"}, **unused}
     return used.model_dump(mode="json", exclude=idle)
 
 
@@ -322,7 +322,7 @@ def test_one_run_at_a_time_is_in_memory(out: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Runs, "__getitem__", read)
     truth = Prepared(out / "prepare").truth("test")
     evaluate(truth, Runs(out / "evaluate" / "runs", truth), settings=settings().evaluate)
-    assert len(alive) == 7
+    assert len(alive) == 8
     assert most == 1
 
 
