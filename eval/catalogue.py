@@ -1,5 +1,6 @@
 """What is known of the items, beside the runs: one object that metrics, slices and checks read."""
 
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,7 +51,7 @@ class Catalogue:
 
         Raises:
             InputError: an item_id is missing, null or there twice, a column cannot be read as above, an event
-                count is negative, or there is not one vector for each row.
+                count is negative or not finite, or there is not one finite vector for each row.
         """
         if "item_id" not in items.columns:
             raise InputError(
@@ -69,12 +70,16 @@ class Catalogue:
         except pl.exceptions.PolarsError as error:
             first = str(error).splitlines()[0]
             raise InputError("columns of the catalogue of their type", first, "correct the column") from None
-        if "events" in read and not (read["events"].fill_null(-1) >= 0).all():
-            raise InputError("events of every item, 0 or more", "negative or null ones", "count them again")
+        if "events" in read and not read["events"].fill_null(-1).is_between(0, sys.float_info.max).all():
+            raise InputError(
+                "events of every item, 0 or more", "negative, null or infinite ones", "count them again"
+            )
         if vectors is not None and len(vectors) != len(items):
             raise InputError(
                 f"{len(items)} vectors, one for each item", f"{len(vectors)}", "pass those of the same items"
             )
+        if vectors is not None and not np.isfinite(vectors.sum(axis=1, dtype=np.float64)).all():
+            raise InputError("finite vectors", "NaN or infinite numbers", "look for what broke them")
         return cls(len(items), items.with_columns(item_id=ids.values, **read), vectors)
 
     def has(self, what: str) -> bool:

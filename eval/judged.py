@@ -367,4 +367,12 @@ def _rows(items: pl.Series, catalogue: Catalogue) -> Rows | None:
             f"{len(items)} distinct items in the run",
             "pass the number of items in the whole catalogue",
         )
+    if rows is not None and len(rows) and (rows < 0).all():
+        assert catalogue.ids is not None
+        known = f"the catalogue's look like {catalogue.ids.values[0]!r}" if catalogue.size else "it is empty"
+        raise InputError(
+            "a catalogue that holds items of the run",
+            f"none of {len(items)} items, which look like {items[0]!r}; {known}",
+            "check that run and catalogue write ids alike",
+        )
     return rows

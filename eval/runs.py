@@ -52,6 +52,7 @@ def check_truth(frame: pl.DataFrame) -> Truth:
             "keep the rows of the kind that makes an item relevant, such as purchase",
         )
     user_kind, item_kind = (id_kind(frame, column, "truth") for column in ("user_id", "item_id"))
+    _numbers(frame, "relevance", "truth")
     gain = pl.col("relevance").cast(pl.Float64) if "relevance" in frame.columns else pl.lit(1.0)
     rows = frame.select(pl.col("user_id", "item_id").cast(pl.String), gain=gain)
     bad = rows.filter(pl.col("gain").is_null() | ~pl.col("gain").is_finite() | (pl.col("gain") < 0))
@@ -98,6 +99,9 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
                 f"{found} in {what}",
                 "write the ids of run and truth as the same type",
             )
+    _numbers(frame, "score", what)
+    if "rank" in frame.columns:
+        _ranks(frame, what)
     score = pl.col("score") if "score" in frame.columns else -pl.col("rank").cast(pl.Int64)
     run = frame.select(
         pl.col("user_id", "item_id").cast(pl.String),
@@ -156,6 +160,25 @@ def id_kind(frame: pl.DataFrame, column: str, what: str) -> str:
     if ids.dtype.is_integer():
         return "whole numbers"
     raise InputError(f"{column} as text or whole numbers", f"{ids.dtype} in {what}", "write the ids as text")
+
+
+def _numbers(frame: pl.DataFrame, column: str, what: str) -> None:
+    kind = frame.schema.get(column, pl.Float64())
+    if not (kind.is_numeric() or kind in (pl.Boolean, pl.Null)):
+        raise InputError(f"numbers as {column} in {what}", f"{kind}", f"write {column} as numbers")
+
+
+def _ranks(frame: pl.DataFrame, what: str) -> None:
+    _numbers(frame, "rank", what)
+    bad = frame.filter(
+        pl.col("rank").is_null() | (pl.col("rank") < 1) | (pl.col("rank").cast(pl.Float64) % 1 != 0)
+    )
+    if len(bad):
+        raise InputError(
+            f"ranks in {what} that are whole numbers from 1",
+            f"{len(bad)} others, such as {bad['rank'][0]} for user {bad['user_id'][0]!r}",
+            "count from 1, or drop the column rank where there is a score",
+        )
 
 
 def _ranks_agree(run: pl.DataFrame, what: str) -> None:

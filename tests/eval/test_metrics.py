@@ -168,6 +168,25 @@ def test_equal_to_ir_measures_on_random_runs(seed, k):
     assert np.mean(USER_METRICS["ndcg_exp"](seen, k)) == pytest.approx(expected_exp, abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_equal_to_ir_measures_where_scores_tie(seed):
+    """They order ties by the ids; given the places that ties against the run have, they find the same."""
+    truth, run = random_world(seed)
+    run = [(user, item, float(int(score))) for user, item, score in run]
+    gains = {(user, item): gain for user, item, gain in truth}
+    worst = sorted(run, key=lambda row: (row[0], -row[2], gains.get(row[:2], 0)))
+    docs = [ir_measures.ScoredDoc(user, item, -float(at)) for at, (user, item, _) in enumerate(worst)]
+    qrels = [ir_measures.Qrel(*row) for row in truth]
+    seen = judged(truth, run)
+    for k in (1, 7, 30):
+        pairs = {"recall": R @ k, "precision": P @ k, "hit_rate": Success @ k, "mrr": RR @ k, "map": AP @ k}
+        pairs |= {"ndcg": nDCG @ k}
+        expected = ir_measures.calc_aggregate([*pairs.values()], qrels, docs)
+        for metric, measure in pairs.items():
+            found = np.mean(USER_METRICS[metric](seen, k))
+            assert found == pytest.approx(expected[measure], abs=1e-9), (metric, k)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_equal_to_a_slow_oracle_where_scores_tie(seed):
     """Ranks found by counting, user by user, instead of by sorting and grouping."""

@@ -1,11 +1,12 @@
 """Runs and truth are checked before anything is measured on them."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from aisle.data.errors import InputError
 from aisle.eval.catalogue import Catalogue
-from aisle.eval.files import read_run, read_truth
+from aisle.eval.files import read_catalogue, read_run, read_truth
 from aisle.eval.judged import judge
 from aisle.eval.runs import check_run, check_truth
 
@@ -39,6 +40,22 @@ def test_a_score_that_is_not_finite_is_refused(score):
     run = RUN.with_columns(score=pl.Series([score, 1.0, 3.0]))
     with pytest.raises(InputError, match="finite scores in run 'mine'"):
         check_run(run, check_truth(TRUTH), "mine")
+
+
+@pytest.mark.parametrize("rank", [0, -1, None, 1.5])
+def test_ranks_are_whole_numbers_from_1(rank):
+    for run in (RUN, RUN.drop("score")):
+        with pytest.raises(InputError, match="whole numbers from 1"):
+            check_run(run.with_columns(rank=pl.Series([rank, 2, 1])), check_truth(TRUTH), "mine")
+
+
+def test_text_in_place_of_numbers_is_refused():
+    with pytest.raises(InputError, match="numbers as score in run 'mine'"):
+        check_run(RUN.with_columns(score=pl.lit("high")), check_truth(TRUTH), "mine")
+    with pytest.raises(InputError, match="numbers as rank in run 'mine'"):
+        check_run(RUN.drop("score").with_columns(rank=pl.lit("1")), check_truth(TRUTH), "mine")
+    with pytest.raises(InputError, match="numbers as relevance in truth"):
+        check_truth(TRUTH.with_columns(relevance=pl.lit("much")))
 
 
 def test_ranks_that_contradict_the_scores_are_refused():
@@ -118,6 +135,48 @@ def test_more_distinct_items_than_the_catalogue_are_refused():
     truth = check_truth(TRUTH)
     with pytest.raises(InputError, match="3 distinct items in the run"):
         judge(check_run(RUN, truth, "mine"), truth, depth=5, catalogue=Catalogue(2))
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ({"sku": ["a"]}, "column 'item_id'"),
+        ({"item_id": ["a", "a"]}, "'a' more than once"),
+        ({"item_id": ["a", None]}, "1 null ids"),
+        ({"item_id": ["a"], "events": [-1]}, "events of every item"),
+        ({"item_id": ["a"], "events": [float("nan")]}, "events of every item"),
+        ({"item_id": ["a"], "price": ["cheap"]}, "'price'"),
+        ({"item_id": [7, 8]}, "which look like 'a'; the catalogue's look like '7'"),
+        ({"item_id": pl.Series([], dtype=pl.String)}, "it is empty"),
+    ],
+)
+def test_a_catalogue_that_cannot_be_used_is_refused(items, message):
+    truth = check_truth(TRUTH)
+    with pytest.raises(InputError, match=message):
+        judge(check_run(RUN, truth, "mine"), truth, depth=5, catalogue=Catalogue.of(pl.DataFrame(items)))
+
+
+@pytest.mark.parametrize("vectors", [[[1.0, 2.0]], [[1.0, 2.0], [np.nan, 0.0]], [[1.0, 2.0], [np.inf, 0.0]]])
+def test_vectors_that_cannot_be_used_are_refused(vectors):
+    with pytest.raises(InputError, match="vectors"):
+        Catalogue.of(pl.DataFrame({"item_id": ["a", "b"]}), np.array(vectors, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ({"item_id": ["a"]}, "a column 'vector'"),
+        ({"item_id": ["a"], "vector": ["1 2"]}, "lists of numbers"),
+        ({"item_id": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, "one length"),
+        ({"item_id": ["a", "b"], "vector": [[1.0], None]}, "null or infinite"),
+        ({"item_id": ["a", "b"], "vector": [[1.0], [float("nan")]]}, "null or infinite"),
+    ],
+)
+def test_files_of_vectors_that_cannot_be_used_are_refused(tmp_path, vectors, message):
+    pl.DataFrame({"item_id": ["a", "b"]}).write_parquet(tmp_path / "items.parquet")
+    pl.DataFrame(vectors).write_parquet(tmp_path / "vectors.parquet")
+    with pytest.raises(InputError, match=message):
+        read_catalogue(tmp_path / "items.parquet", tmp_path / "vectors.parquet")
 
 
 def test_parquet_is_read_as_it_is(tmp_path):
