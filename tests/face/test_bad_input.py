@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -208,3 +209,23 @@ def test_runs_and_truth_that_cannot_be_read(tmp_path: Path) -> None:
     complaint(call("evaluate", "--run", run))
     assert "truth.parquet" in complaint(call("evaluate", "--run", run, "--truth", truth))
     assert "mine.parquet" in complaint(call("evaluate", "--run", run, "--truth", run))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "options", "message"),
+    [
+        ("run", [], "finite scores"),
+        (None, ["--set", "evaluate.k=[0, 10]"], "evaluate.k"),
+        (None, ["--vectors", "{vectors}"], "--items"),
+    ],
+    ids=["a score that is not a number", "k = 0", "vectors without items"],
+)
+def test_evaluating_files_that_cannot_be_used(tmp_path, spoilt, options, message):
+    truth = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["a", "b"]})
+    run = truth.with_columns(score=float("nan") if spoilt == "run" else 1.0)
+    vectors = truth.select("item_id", vector=pl.lit([1.0]))
+    for name, table in {"truth": truth, "run": run, "vectors": vectors}.items():
+        table.write_parquet(tmp_path / f"{name}.parquet")
+    files = ["--run", tmp_path / "run.parquet", "--truth", tmp_path / "truth.parquet"]
+    given = [option.format(vectors=tmp_path / "vectors.parquet") for option in options]
+    assert message in complaint(call("evaluate", *files, *given))
