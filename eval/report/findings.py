@@ -11,13 +11,16 @@ from typing import Literal, NamedTuple
 from aisle.eval.metrics.measure import parse
 from aisle.eval.report.schema import Comparison, Report
 from aisle.eval.report.sections.roles import measures
-from aisle.eval.report.sections.slices import measure_of
+from aisle.eval.report.sections.slices import measure_of, test_of
 from aisle.eval.report.sections.spread import of_tenth
 
 Tone = Literal["good", "bad", "open", "note"]
 
 POWER = 0.84
 """Standard errors beyond what a test needs, for it to reject four times of five."""
+
+MOST = 4
+"""Parts that a sentence names."""
 
 FEW = 30
 """Users below which a part of the truth says little."""
@@ -159,9 +162,23 @@ def _ceiling(report: Report) -> Iterator[Finding]:
 
 
 def _slices(report: Report) -> Iterator[Finding]:
-    """Parts whose whole interval lies below that of all users."""
+    """Parts on which the judged model loses; and parts whose whole interval lies below that of all users."""
     if not report.slices:
         return
+    tests = [(name, test) for name, part in report.slices.items() if (test := test_of(report, part))]
+    lost = [name for name, test in tests if test.outcome == "worse"]
+    if lost:
+        text = f"There {tests[0][1].other} should stay, or {tests[0][1].model} has to learn."
+        yield Finding("bad", f"{tests[0][1].model} is worse for {_list(lost[:MOST])}.", text, "slices")
+    won = [name for name, test in tests if test.outcome == "better"]
+    if won and len(won) < len(tests):
+        head = f"{tests[0][1].model} is better for {_list(won[:MOST])}."
+        text = f"On {len(tests) - len(won)} of {len(tests)} parts the tests do not say so."
+        yield Finding("good", head, text, "slices")
+    yield from _least(report)
+
+
+def _least(report: Report) -> Iterator[Finding]:
     contest = report.contest()
     model = contest[0] if contest else report.ranking()[0]
     measure = measure_of(report)
@@ -178,7 +195,7 @@ def _slices(report: Report) -> Iterator[Finding]:
             low.append((here.value, name, part.users))
     if low:
         value, name, users = min(low)
-        more = f" Also low: {_list([other for _, other, _ in sorted(low)[1:4]])}." if len(low) > 1 else ""
+        more = f" Also low: {_list([other for _, other, _ in sorted(low)[1:MOST]])}." if len(low) > 1 else ""
         text = f"{measure} is {value:.4f} there ({users:,} users), and {overall.value:.4f} over all.{more}"
         yield Finding("note", f"{model} finds least for {name}.", text, "slices")
 

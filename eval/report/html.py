@@ -54,6 +54,7 @@ def _parts(report: Report) -> dict[str, Any]:
         "n_tests": len(report.comparisons),
         "curves": accuracy(report),
         "slices": parts(report),
+        "slices_tested": any(part.comparison for part in report.slices.values()),
         "spread": spread(report),
         "calibration": calibration_figure(report.calibration) if report.calibration else None,
         "examples": report.examples,

@@ -8,6 +8,7 @@ from reports import comparison, full, leaked, made
 from aisle.eval.report.context import Context
 from aisle.eval.report.findings import findings, smallest_shown, users_needed
 from aisle.eval.report.schema import Estimate, Report
+from aisle.eval.report.sections.slices import parts
 
 
 def said(report: Report) -> dict[str, str]:
@@ -69,6 +70,27 @@ def test_parts_are_named_only_where_their_interval_lies_below_that_of_all_and_us
     assert said(report.model_copy(update={"slices": slices}))["slices"] == (
         "two_tower finds least for new users. ndcg@10 is 0.0010 there (40 users), and 0.0600 over all."
     )
+
+
+def test_parts_are_better_or_worse_only_where_they_were_tested():
+    def with_tests(*outcomes: str) -> Report:
+        report = full()
+        tests = [comparison("als", "two_tower", outcome) for outcome in outcomes]  # told from the other side
+        slices = {
+            name: part.model_copy(update={"comparison": test})
+            for (name, part), test in zip(report.slices.items(), tests, strict=True)
+        }
+        return report.model_copy(update={"slices": slices})
+
+    mixed = with_tests("better", "worse", "undecided", "undecided")
+    heads = [one.head for one in findings(mixed) if one.section == "slices"]
+    assert heads == ["two_tower is worse for new users.", "two_tower is better for known users."]
+    (users, items, price) = parts(mixed)
+    assert "40 users, worse" in users.svg
+    assert "900 users, better" in users.svg
+    assert [row[-1] for row in users.tables[0].rows] == ["worse", "better"]
+    assert "better" not in items.svg + price.svg
+    assert not [one for one in findings(with_tests(*["undecided"] * 4)) if one.section == "slices"]
 
 
 def test_popularity_calibration_and_customers():

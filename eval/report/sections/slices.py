@@ -1,8 +1,10 @@
 """Parts of the truth, apart: a plot of the leading models for each kind of parts."""
 
+from collections.abc import Sequence
+
 from aisle.eval.report.plots import Bar, Group, bars
-from aisle.eval.report.schema import Report, Slice
-from aisle.eval.report.sections.figure import Estimates, Figure
+from aisle.eval.report.schema import Comparison, Report, Slice
+from aisle.eval.report.sections.figure import Estimates, Figure, Grid, Tests
 from aisle.eval.report.sections.roles import leading, role_of
 
 
@@ -35,10 +37,12 @@ def _figure(report: Report, kind: str, found: dict[str, Slice], shown: list[str]
             value = part.models[model][measure]
             rows.append(Bar(model, value.value, value.low, value.high, role_of(report, model)))
         label = name.partition(":")[2].strip() or name
-        groups.append(Group(label, f"{part.users:,} users", rows))
+        test = test_of(report, part)
+        note = f"{part.users:,} users" + (f", {test.outcome}" if test and test.outcome != "undecided" else "")
+        groups.append(Group(label, note, rows))
     level = f"{report.method.confidence:.0%}"
     svg = bars(groups, name=f"{measure} by {kind}", axis=f"{measure}, {level} intervals")
-    tables = [
+    tables: list[Estimates | Grid | Tests] = [
         Estimates(
             f"{name}: {part.users:,} users, {part.pairs:,} relevant items",
             list(part.models[shown[0]]),
@@ -47,4 +51,29 @@ def _figure(report: Report, kind: str, found: dict[str, Slice], shown: list[str]
         )
         for name, part in found.items()
     ]
-    return Figure(kind, svg, tables)
+    tests = [(name, test) for name, part in found.items() if (test := test_of(report, part))]
+    return Figure(kind, svg, [*([_tests(tests)] if tests else []), *tables])
+
+
+def test_of(report: Report, part: Slice) -> Comparison | None:
+    """The test of the two models of the verdict on a part, told from the side of the judged one."""
+    contest = report.contest()
+    if contest is None or part.comparison is None:
+        return None
+    return part.comparison if part.comparison.model == contest[0] else part.comparison.flipped()
+
+
+def _tests(tests: Sequence[tuple[str, Comparison]]) -> Grid:
+    rows = [
+        [
+            name,
+            f"{test.difference:+.4f}",
+            f"{test.low:+.4f} to {test.high:+.4f}",
+            f"{test.p_holm:.4f}",
+            "no difference shown" if test.outcome == "undecided" else test.outcome,
+        ]
+        for name, test in tests
+    ]
+    first = tests[0][1]
+    columns = ["part", "difference", "interval", "p, Holm", f"{first.model} is"]
+    return Grid(f"{first.measure} of {first.model} minus that of {first.other}", columns, rows)
