@@ -226,6 +226,11 @@ def test_only_users_with_new_events_are_asked_again(
     _, third = job(source, tea_run, out, incremental=True, stock=tmp_path / "stock.csv")
     assert sum(third.carried.values()) == USERS + 1 - had
     assert gone not in set(found(out)["item_id"])
+    files = PartFiles(out / "batch", 0)
+    here = len(pl.read_parquet(files.users))
+    files.candidates.write_bytes(b"rotten")
+    _, fourth = job(source, tea_run, out, incremental=True, stock=tmp_path / "stock.csv")
+    assert sum(fourth.carried.values()) == USERS + 1 - here
     _, other_k = job(source, tea_run, out, incremental=True, settings=settings_for(k=2))
     assert other_k.carried == {}
 
@@ -301,6 +306,7 @@ def test_from_the_command_line(tea_run: Path, events: Path, tmp_path: Path) -> N
     assert (code, said["summary"]["users"], said["summary"]["rows"]) == (0, USERS, 2 * USERS)
     assert ask("--users", str(events))[0] == 2
     assert ask("--stock", "x.csv")[0] == 2
+    assert ask("--users", str(events), "--run", str(tea_run), "--address", "auto")[0] == 2
 
 
 def test_a_kill_at_any_point_loses_no_whole_part(

@@ -130,8 +130,9 @@ def cluster(address: str | None, cores: int | None) -> Iterator[Any]:
         raise InputError(
             "a Ray cluster", f"{address or 'none could be started'}: {said}", "check it"
         ) from None
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    for name, level in (("ray.data", logging.WARNING), ("ray.data._internal.progress", logging.ERROR)):
+        logging.getLogger(name).setLevel(level)
     try:
         yield ray
     finally:
