@@ -110,7 +110,7 @@ def pairs(
     from aisle.ranker.cross_encoder.texts import PairTexts, histories_of
     from aisle.ranker.lists import Lists
     from aisle.retriever.encoder import Encoder
-    from aisle.retriever.engine.readers import Reader
+    from aisle.retriever.engine.readers import SCORES_COSINE, Reader
     from aisle.retriever.engine.stream import Batch, Job, stream
     from aisle.retriever.locate import locate
     from aisle.retriever.texts import item_texts
@@ -132,7 +132,7 @@ def pairs(
     model = theirs.model if hasattr(theirs.model, "bert") else theirs[0].model
 
     def read(precision: str, backend: str, head: Any) -> Any:
-        reader = Reader(model.bert, precision, backend)  # type: ignore[arg-type]
+        reader = Reader(model.bert, precision, backend, SCORES_COSINE)  # type: ignore[arg-type]
 
         def compute(batch: Batch[int]) -> torch.Tensor:
             return head(model.bert.pooler(reader(batch.tokens)))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from aisle.retriever.encoder import Encoder
-from aisle.retriever.engine.readers import Reader, mask_of
+from aisle.retriever.engine.readers import SCORES_COSINE, Reader, mask_of
 from aisle.retriever.pooling import pool
 from aisle.retriever.settings import EncoderSettings
 
@@ -58,7 +58,7 @@ class PairModel(nn.Module):
     def reader(self, settings: EncoderSettings) -> Reader:
         """The language model as it is read with fast; made anew after training."""
         if self._reader is None:
-            self._reader = Reader.of(self.language_model, settings)
+            self._reader = Reader.of(self.language_model, settings, SCORES_COSINE)
         return self._reader
 
     def train(self, mode: bool = True) -> "PairModel":

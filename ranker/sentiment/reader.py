@@ -12,7 +12,7 @@ from aisle.data.progress import meter
 from aisle.retriever.arithmetic import in_bf16
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.engine.pieces import Ids, in_pieces
-from aisle.retriever.engine.readers import Reader, mask_of
+from aisle.retriever.engine.readers import SCORES_COSINE, Reader, mask_of
 from aisle.retriever.engine.stream import Batch, Job, stream
 from aisle.retriever.pooling import pool
 
@@ -87,7 +87,7 @@ class ReviewReader(nn.Module):
         if self.training:
             self.eval()
         if self._reader is None:
-            self._reader = Reader.of(self.body, self.encoder.settings)
+            self._reader = Reader.of(self.body, self.encoder.settings, SCORES_COSINE)
         reader, encoder = self._reader, self.encoder
 
         def compute(batch: Batch[str]) -> Tensor:

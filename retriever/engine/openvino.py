@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from importlib.util import find_spec
 from inspect import signature
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -75,13 +76,16 @@ def compiled(
         "NUM_STREAMS": 1,
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP if precision == "int8" else 0,
     }
+    serving = Lock()  # a request serves one thread at a time
     request = openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
 
     def read(tokens: Mapping[str, Tensor]) -> Tensor:
         full = {"attention_mask": torch.ones_like, "token_type_ids": torch.zeros_like}
         given = [tokens[name] if name in tokens else full[name](tokens["input_ids"]) for name in body.names]
-        (states,) = request.infer([value.cpu().numpy() for value in given]).values()
-        return torch.from_numpy(np.array(states, np.float32)).to(tokens["input_ids"].device)
+        with serving:
+            (states,) = request.infer([value.cpu().numpy() for value in given]).values()
+            copied = np.array(states, np.float32)
+        return torch.from_numpy(copied).to(tokens["input_ids"].device)
 
     return read
 

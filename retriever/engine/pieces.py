@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from math import ceil
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +19,9 @@ FIRST = 1_024
 
 MOST = 16_384
 """Inputs in a window, at most. The more, the more alike are the lengths in a batch."""
+
+ENOUGH, MOST_PADDING = 1 / 8, 0.1
+"""Share of the budget that keeps a processor busy; share of a row that may be padding from then on."""
 
 MOST_CHARACTERS = 1 << 25
 """Characters in a window, at most (but one input), so that long texts do not fill the memory."""
@@ -75,6 +79,8 @@ def windows(inputs: Iterable[T], weight: Callable[[T], int] | None = None) -> It
 def batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
     """Pieces of similar length together, longest first, padded to at most `budget` tokens a batch.
 
+    A batch that holds `ENOUGH` of them ends before a piece that would be padded by more than `MOST_PADDING`.
+
     >>> [batch.tolist() for batch in batches(np.array([1, 4, 2, 2]), 4)]
     [[1], [2, 3], [0]]
 
@@ -83,9 +89,13 @@ def batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
         budget: tokens of a batch, padding included; a longer piece is a batch of its own.
     """
     order = np.argsort(-lengths, kind="stable")
+    falling = -lengths[order]
     found, start = [], 0
     while start < len(order):
-        stop = start + max(1, budget // max(1, int(lengths[order[start]])))
+        longest = max(1, -int(falling[start]))
+        alike = int(np.searchsorted(falling, -(1 - MOST_PADDING) * longest, side="right"))
+        least, most = ceil(ENOUGH * budget / longest), max(1, budget // longest)
+        stop = min(start + most, max(alike, start + least))
         found.append(order[start:stop])
         start = stop
     return found

@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from importlib.metadata import version
+from threading import Lock
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from aisle.data.errors import InputError
 from aisle.retriever.arithmetic import in_bf16
@@ -20,6 +23,9 @@ LOG = logging.getLogger(__name__)
 LEAST_COSINE = 0.999
 """Of vectors to those of float32, at the mean of a sample: what `precision = "auto"` keeps to."""
 
+SCORES_COSINE = 0.9997
+"""The same where scores are made of the vectors, whose order is what counts."""
+
 WRONG = 0.95
 """Cosine below which int8 is not a loss that somebody asked for, but a mistake."""
 
@@ -28,6 +34,9 @@ SAMPLE_TEXTS, SAMPLE_TOKENS = 16, 512
 
 MARGIN = 1.1
 """How much faster than float32 an arithmetic must be to be worth its rounding."""
+
+SETTLING = Lock()
+"""One model at a time is measured, or traced for OpenVINO, which more threads at once would disturb."""
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -40,19 +49,27 @@ class Reader:
     """States of tokens by a language model, which is copied unless it is read as it is.
 
     With `precision = "auto"` the first batch settles the arithmetic: the fastest one of the machine whose
-    vectors are within `LEAST_COSINE` of float32's.
+    vectors are within `least` of float32's.
 
     Args:
         model: transformers' model without a head, in float32 for `auto`.
         precision: arithmetic.
         backend: who computes.
+        least: cosine to float32 that `auto` keeps to.
 
     Raises:
         InputError: the backend is not installed.
     """
 
-    def __init__(self, model: nn.Module, precision: Arithmetic, backend: Backend = "torch") -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        precision: Arithmetic,
+        backend: Backend = "torch",
+        least: float = LEAST_COSINE,
+    ) -> None:
         self.model = model
+        self.least = least
         self.backend = backend
         self.precision = precision
         self._read: Read | None = None
@@ -60,7 +77,7 @@ class Reader:
             check_installed()
 
     @classmethod
-    def of(cls, model: nn.Module, settings: EncoderSettings) -> "Reader":
+    def of(cls, model: nn.Module, settings: EncoderSettings, least: float = LEAST_COSINE) -> "Reader":
         """As the settings say, where the model is.
 
         Raises:
@@ -72,9 +89,9 @@ class Reader:
                 "a GPU for encoder.precision = 'fp16'", "none", "set encoder.precision to 'auto'"
             )
         if place == "cpu" or settings.backend == "torch":
-            return cls(model, settings.precision, settings.backend)
+            return cls(model, settings.precision, settings.backend, least)
         LOG.warning("there is a GPU: torch reads with it, instead of %s on the CPU", settings.backend)
-        return cls(model, "auto" if settings.precision == "int8" else settings.precision)
+        return cls(model, "auto" if settings.precision == "int8" else settings.precision, least=least)
 
     def __call__(self, tokens: Tokens) -> States:
         """States, float32, of a batch padded on the right; without attention_mask where none is padded."""
@@ -82,8 +99,19 @@ class Reader:
             self._settle(sample_of(tokens))
         return self._read(tokens)  # type: ignore[misc]
 
-    @torch.no_grad()
     def _settle(self, sample: Tokens) -> None:
+        with SETTLING, torch.no_grad():
+            if self._read is not None:  # another thread was first
+                return
+            try:
+                self._choose(sample)
+            except RuntimeError as error:
+                if self.backend != "openvino":
+                    raise
+                LOG.warning("OpenVINO: %s", str(error).strip().splitlines()[0])
+                self._leave_to_torch()
+
+    def _choose(self, sample: Tokens) -> None:
         if self.precision == "auto":
             names = self._candidates(sample)
             names += ["fp32"] if self.backend == "openvino" else []
@@ -92,7 +120,7 @@ class Reader:
             return
         else:
             names = [self.precision]
-        least = WRONG if self.precision == "int8" else LEAST_COSINE
+        least = WRONG if self.precision == "int8" else self.least
         exact = TorchRead(self.model)
         for precision in names:
             read = self.made(precision, sample)
@@ -108,11 +136,15 @@ class Reader:
                 "vectors in %s (%s) are at a cosine of only %.5f to float32's: something slower is taken",
                 *(precision, self.backend, cosine),
             )
+        self._leave_to_torch()
+
+    def _leave_to_torch(self) -> None:
+        """Compute in float32, and say so."""
         if self.backend == "openvino":
             LOG.warning("OpenVINO cannot read this model: torch computes in fp32")
         else:
             LOG.info("the language model computes in fp32 (torch)")
-        self._read, self.precision, self.backend = exact, "fp32", "torch"
+        self._read, self.precision, self.backend = TorchRead(self.model), "fp32", "torch"
 
     def made(self, precision: Arithmetic, sample: Tokens) -> Read:
         """The model in one arithmetic; `sample` tells int8 how large inputs get."""
@@ -123,7 +155,7 @@ class Reader:
         same = all(
             weights.dtype == dtype for weights in self.model.parameters() if weights.is_floating_point()
         )
-        return TorchRead(self.model if same else deepcopy(self.model).to(dtype).eval())
+        return TorchRead(without_padding(self.model if same else deepcopy(self.model).to(dtype).eval()))
 
     def _candidates(self, sample: Tokens) -> list[Arithmetic]:
         """What is faster than float32, fastest first."""
@@ -158,7 +190,7 @@ class Reader:
             "amx": bool(capabilities.get("amx_bf16")),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
-            "backend": self.backend,
+            "backend": version("openvino") if self.backend == "openvino" else self.backend,
         }
 
 
@@ -172,6 +204,18 @@ class TorchRead:
         """States (batch, tokens, dim)."""
         states: Tensor = self.model(**tokens).last_hidden_state
         return states.float()
+
+
+def without_padding(model: nn.Module) -> nn.Module:
+    """The model with attention over real tokens alone, in half precision on a GPU with flash-attn."""
+    weights = next(model.parameters())
+    half = weights.dtype in (torch.bfloat16, torch.float16)
+    if half and weights.device.type == "cuda" and is_flash_attn_2_available():
+        try:
+            model.set_attn_implementation("flash_attention_2")  # type: ignore[operator]
+        except (AttributeError, ImportError, ValueError) as error:
+            LOG.info("attention with padding: %s", str(error).splitlines()[0])
+    return model
 
 
 def mask_of(tokens: Tokens) -> Tensor:

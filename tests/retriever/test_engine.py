@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from aisle.data.errors import InputError
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.engine import pieces, readers
-from aisle.retriever.engine.pieces import FIRST, MOST, Pieces, batches, in_pieces, windows
+from aisle.retriever.engine.pieces import ENOUGH, FIRST, MOST, Pieces, batches, in_pieces, windows
 from aisle.retriever.engine.readers import Reader, TorchRead, sample_of
 from aisle.retriever.engine.speeds import kept_at, speeds
 from aisle.retriever.engine.stream import AHEAD, Batch, Job, stream
@@ -84,6 +85,15 @@ def test_batches_hold_all_pieces_within_their_budget() -> None:
     assert all(len(rows) * lengths[rows].max() <= 128 for rows in made)
     assert max(lengths[made[-1]]) <= min(lengths[made[0]]), "longest first"
     assert [rows.tolist() for rows in batches(np.array([500, 3]), 128)] == [[0], [1]]
+
+
+def test_batches_of_few_texts_are_hardly_padded() -> None:
+    lengths = np.random.default_rng(2).integers(8, 128, 300)
+    made = batches(lengths, 8192)
+    assert sorted(np.concatenate(made).tolist()) == list(range(300))
+    sizes = [len(rows) * int(lengths[rows].max()) for rows in made]
+    assert 1 - lengths.sum() / sum(sizes) < 0.1, "in whole batches of 8192: 0.19"
+    assert min(sizes[:-1]) >= ENOUGH * 8192, "and all but the last are worth a step"
 
 
 def test_windows_end_by_number_and_by_characters(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +204,8 @@ def test_auto_takes_nothing_that_bends_the_vectors(
             return ["bf16"]
 
     tokens = {"input_ids": torch.tensor([[5, 6, 7]])}
+    assert Bent(encoder.model, "auto", least=-1.0)(tokens) is not None
+    assert not caplog.text
     reader = Bent(encoder.model, "auto")
     found = reader(tokens)
     assert reader.precision == "fp32"
@@ -253,6 +265,29 @@ def test_cores_are_those_that_are_paid_for(tmp_path) -> None:
     assert cores(tmp_path) == allowed
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000\n")
     assert cores(tmp_path) == 1
+
+
+@pytest.mark.parametrize("place", ["cuda", "cpu"])
+def test_attention_without_padding_is_for_gpus(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stub:
+        chosen = "sdpa"
+        supported = True
+
+        def parameters(self):
+            return iter([SimpleNamespace(dtype=torch.bfloat16, device=SimpleNamespace(type=place))])
+
+        def set_attn_implementation(self, name: str) -> None:
+            if not self.supported:
+                raise ValueError("this model does not support it")
+            self.chosen = name
+
+    without_padding = readers.without_padding.__wrapped__  # shapes and types of a stub are its own
+    monkeypatch.setattr(readers, "is_flash_attn_2_available", lambda: False)
+    assert without_padding(Stub()).chosen == "sdpa"
+    monkeypatch.setattr(readers, "is_flash_attn_2_available", lambda: True)
+    assert without_padding(Stub()).chosen == ("flash_attention_2" if place == "cuda" else "sdpa")
+    monkeypatch.setattr(Stub, "supported", False)
+    assert without_padding(Stub()).chosen == "sdpa"
 
 
 def test_arithmetic_that_nobody_has(encoder: Encoder) -> None:

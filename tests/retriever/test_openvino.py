@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -31,6 +32,10 @@ def test_vectors_are_torchs(tmp_path, caplog: pytest.LogCaptureFixture) -> None:
     found = loaded(folder, backend="openvino").encode(MANY)
     np.testing.assert_allclose(found, exact, atol=1e-4)
     assert "computes in fp32 (openvino)" in caplog.text
+    together = loaded(folder, backend="openvino")
+    with ThreadPoolExecutor(4) as threads:
+        for answer in threads.map(together.encode, [MANY] * 8):
+            np.testing.assert_allclose(answer, exact, atol=1e-4)
     rough = loaded(folder, backend="openvino", precision="int8").encode(MANY)
     assert 0.98 < (rough * exact).sum(1).mean() < 0.999999, "in bytes, and close"
 
@@ -53,6 +58,21 @@ def test_a_model_that_is_read_wrongly_is_left_to_torch(
         readers, "compiled", lambda model, *_: lambda tokens: readers.TorchRead(model)(tokens).flip(-1)
     )
     found = loaded(folder, backend="openvino").encode(MANY)
+    assert "torch computes in fp32" in caplog.text
+    np.testing.assert_allclose(found, loaded(folder).encode(MANY), atol=1e-6)
+
+
+def test_a_model_that_cannot_be_converted(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no such operation\nin line 1")
+
+    folder = tiny_bert(tmp_path / "model")
+    monkeypatch.setattr(readers, "check_installed", lambda: None)
+    monkeypatch.setattr(readers, "compiled", fail)
+    found = loaded(folder, backend="openvino").encode(MANY)
+    assert "OpenVINO: no such operation" in caplog.text
     assert "torch computes in fp32" in caplog.text
     np.testing.assert_allclose(found, loaded(folder).encode(MANY), atol=1e-6)
 
