@@ -35,7 +35,7 @@ def check_lists(name: str, judged: Judged, material: Material) -> Iterator[Findi
 
 def _seen(name: str, judged: Judged, material: Material) -> Iterator[Finding]:
     """Hits on pairs of user and item that were known already."""
-    known = material.known
+    known = material.seen if material.masked else material.known
     if not len(known):
         return
     hits = judged.truth.frame[judged.hit_pairs]

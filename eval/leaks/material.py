@@ -33,6 +33,7 @@ class Material:
         items: the catalogue, in its order: item_id, and columns in which checks look for numbers.
         texts: makes the table (item_id, text) of what models read about the items.
         corpus: whatever else a model was trained to read.
+        seen_kinds: kinds of events that take an item out of a user's results; empty: all.
     """
 
     parts: Mapping[str, pl.LazyFrame]
@@ -42,6 +43,7 @@ class Material:
     items: pl.DataFrame | None = None
     texts: Callable[[], pl.DataFrame] | None = None
     corpus: Sequence[str] | None = None
+    seen_kinds: Sequence[Any] = ()
 
     @classmethod
     def of_files(
@@ -95,6 +97,12 @@ class Material:
         """Those of :attr:`pairs` that occur in the past, and their first time there (`known`)."""
         known = self.past.group_by("user_id", "item_id").agg(known=pl.col("time").min())
         return self.pairs.join(known, on=["user_id", "item_id"]).sort("user_id", "item_id")
+
+    @cached_property
+    def seen(self) -> pl.DataFrame:
+        """Those of :attr:`pairs` that may not be recommended: user_id, item_id."""
+        kinds = of_kinds(self.seen_kinds) if self.seen_kinds else pl.lit(True)
+        return self.pairs.join(self.past.filter(kinds), on=["user_id", "item_id"], how="semi")
 
     @cached_property
     def ordered(self) -> bool:

@@ -205,6 +205,7 @@ def _material(prepared: Prepared, text: TextSettings) -> Material:
         texts=lambda: pl.DataFrame(
             {"item_id": prepared.item_ids.values, "text": _texts(prepared, text, PART)}
         ),
+        seen_kinds=prepared.seen_kinds,
     )
 
 
