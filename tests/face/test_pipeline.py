@@ -157,6 +157,8 @@ def test_the_report_holds_models_context_and_protocol(out: Path) -> None:
         "encoder",
     }
     assert report.ours == ["fused", "co_occurrence", "text_similarity", "two_tower", "words"]
+    measured = {name.partition("@")[0] for name in report.models["fused"]}
+    assert measured == set(settings().evaluate.metrics), "a shop knows all that metrics need"
     assert set(report.timings) >= {"prepare", "train", "index", "candidates", "popularity", "bm25", "encoder"}
     assert set(report.peak_memory) == {"prepare", "train", "index", "candidates", "evaluate"}
     assert set(report.learning_curve[0]) >= {"phase", "loss"}
