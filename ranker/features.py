@@ -9,7 +9,8 @@ A feature's name is `group.what`. The groups:
     item         popularity and whatever else is known of the item whoever asks
     price        of the item, and relative to what the user takes
     user         events of the history
-    <extra>      what is joined by item, such as sentiment
+    sentiment    standing of the user with what it reviews, and of the item relative to it
+    <extra>      what is joined by item, such as the item's sentiment
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -23,6 +24,8 @@ from aisle.data.ids import Rows
 from aisle.ranker.kinship import SUMMARIES, Kinship
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats, Lists
+from aisle.ranker.reviewed import GROUP, MEAN
+from aisle.ranker.reviewers import Reviewers
 
 AT_ONCE = 128
 """Lists that are worked on together, at most."""
@@ -83,6 +86,7 @@ def compute(
     knowledge: Knowledge,
     extra: Mapping[str, Floats] | None = None,
     groups: Collection[str] | None = None,
+    reviewers: Reviewers | None = None,
 ) -> Features:
     """Features of each pair of the lists.
 
@@ -92,6 +96,7 @@ def compute(
         knowledge: of the items, as of the moment of ranking.
         extra: columns with a number for each item, by name (`group.what`).
         groups: relations to the history that are computed; all unless told.
+        reviewers: what the shop's reviewers are like; None: nobody gives stars, or it is not asked.
     """
     columns: dict[str, Floats] = {}
     for name, values in {"retrieval": lists.scores, **lists.sources}.items():
@@ -106,6 +111,13 @@ def compute(
         columns["price.to user's"] = facts["price"][lists.items] - _usual(lists, histories, facts["price"])
     columns["user.events"] = np.log1p(histories.lengths[lists.users])[lists.owner].astype(np.float32)
     columns |= {name: values[lists.items] for name, values in (extra or {}).items()}
+    if reviewers is not None:
+        columns |= {
+            f"{GROUP}.user's {name}": values[lists.owner]
+            for name, values in reviewers.columns(lists.users, histories).items()
+        }
+        if MEAN in columns:
+            columns[f"{GROUP}.to user's"] = columns[MEAN] - columns[f"{GROUP}.user's mean"]
     return Features(tuple(columns), np.stack(list(columns.values()), 1).astype(np.float32))
 
 

@@ -18,6 +18,7 @@ from aisle.ranker.cross_encoder.reader import CrossEncoder
 from aisle.ranker.features import Features, compute, group_of
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Floats, Lists
+from aisle.ranker.reviewers import Reviewers
 from aisle.ranker.scorers import Scorer
 from aisle.ranker.scorers import load as load_scorer
 from aisle.ranker.settings import RankerSettings
@@ -37,6 +38,7 @@ class RankerModel:
         blend: of them and the retriever.
         names: of the features that the scorers read, in order.
         extra: columns joined by item, such as sentiment.
+        reviewers: what the shop's reviewers are like; None without stars, or where it is left out.
         knowledge: of the items, as of the moment of ranking.
         calibration: of the blended scores, to the probability that the user takes the item next.
         cross_encoder: reads the best candidates once more; None: the order over features stays.
@@ -48,6 +50,7 @@ class RankerModel:
     blend: Blend
     names: tuple[str, ...]
     extra: ItemColumns
+    reviewers: Reviewers | None
     knowledge: Knowledge
     calibration: Calibration
     cross_encoder: CrossEncoder | None
@@ -57,7 +60,8 @@ class RankerModel:
     def features(self, lists: Lists, histories: Histories) -> Features:
         """What the scorers read of each pair; a feature that there is none of any more is missing."""
         groups = set(map(group_of, self.names))
-        return compute(lists, histories, self.knowledge, self.extra.values, groups).aligned(self.names)
+        extra, known = self.extra.values, self.knowledge
+        return compute(lists, histories, known, extra, groups, self.reviewers).aligned(self.names)
 
     def scores(self, features: Features, lists: Lists, shop: Prepared) -> Floats:
         """Score of each pair of lists of a shop's users, float32 (pairs)."""
@@ -103,6 +107,7 @@ class RankerModel:
             "blend": asdict(self.blend),
             "features": self.names,
             "new_items": dict(self.extra.new),
+            "reviewers": self.reviewers and self.reviewers.as_json(),
             "calibration": self.calibration.model_dump(),
             "settings": self.settings.model_dump(mode="json"),
             "about": self.about,
@@ -142,6 +147,7 @@ class RankerModel:
                 ),
                 names=tuple(config["features"]),
                 extra=ItemColumns(extra, config["new_items"]),
+                reviewers=config["reviewers"] and Reviewers.of_json(config["reviewers"]),
                 knowledge=knowledge,
                 calibration=TypeAdapter[Calibration](Calibration).validate_json(
                     json.dumps(config["calibration"])

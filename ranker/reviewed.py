@@ -9,12 +9,11 @@ from aisle.data.visitors import last_moment
 from aisle.ranker.columns import ItemColumns
 from aisle.ranker.sentiment.reviews import item_categories, shop_reviews
 from aisle.ranker.sentiment.settings import StandingSettings
-from aisle.ranker.sentiment.standing import COLUMNS, item_sentiment
+from aisle.ranker.sentiment.standing import COLUMNS, NOBODY, item_sentiment
 
 GROUP = "sentiment"
+MEAN = f"{GROUP}.mean"
 PAST = BEFORE["test"]
-NOBODY = "\0"
-"""Stands for an item that the shop does not have."""
 
 
 def sentiment_columns(shop: Prepared, settings: StandingSettings) -> ItemColumns:

@@ -32,6 +32,7 @@ from aisle.ranker.pairs import PAST, LabelledLists, labelled_lists
 from aisle.ranker.praise import FILE as PRAISE
 from aisle.ranker.praise import praise
 from aisle.ranker.reviewed import GROUP, sentiment_columns
+from aisle.ranker.reviewers import Reviewers
 from aisle.ranker.settings import RankerSettings
 from aisle.ranker.student import FOLDER as STUDENT
 from aisle.ranker.student import taught
@@ -93,8 +94,9 @@ def train_ranker(
     given = labelled_lists(retriever_of(shop, model), labels, settings.pairs, seed=seed)
     histories = shop.histories(*PAST).merge_repeats(shop.target_kinds)
     known = Knowledge.of(shop, PAST, model)
-    reviewed = _reviewed(shop, settings)
-    features = compute(given.lists, histories, known, reviewed.values).without(settings.left_out)
+    reviewed, reviewers = _reviewed(shop, settings)
+    features = compute(given.lists, histories, known, reviewed.values, reviewers=reviewers)
+    features = features.without(settings.left_out)
     fitted = crossfit(given, features, settings, seed=seed)
     mixed, said = choose_blend(given, fitted.held_out)
     warn_if_constant(mixed.ranker(fitted.held_out), given.lists.owner)
@@ -108,11 +110,13 @@ def train_ranker(
         at = work / "cross-encoder"
         reader, read = learn_to_read(prepared, shop, given, features, held_out, text, settings, at, seed)
         said |= read
+    reviewed, reviewers = _reviewed(prepared, settings)
     ranker = RankerModel(
         scorers=fitted.scorers,
         blend=mixed,
         names=features.names,
-        extra=_reviewed(prepared, settings),
+        extra=reviewed,
+        reviewers=reviewers,
         calibration=calibration,
         cross_encoder=reader,
         knowledge=Knowledge.of(prepared, PAST, load(retriever)),
@@ -180,11 +184,12 @@ def _calibrated(given: LabelledLists, scores: Floats) -> tuple[Calibration, pl.D
     return calibrate(scores[found], given.labels[found], given.lists.owner[found])
 
 
-def _reviewed(shop: Prepared, settings: RankerSettings) -> ItemColumns:
-    """Columns of what reviewers think, unless they are left out."""
+def _reviewed(shop: Prepared, settings: RankerSettings) -> tuple[ItemColumns, Reviewers | None]:
+    """What reviewers think of items, and what they are like, unless it is left out."""
     if GROUP in settings.left_out:
-        return ItemColumns({}, {})
-    return sentiment_columns(shop, settings.sentiment.standing)
+        return ItemColumns({}, {}), None
+    standing = settings.sentiment.standing
+    return sentiment_columns(shop, standing), Reviewers.of(shop, standing)
 
 
 def learn_to_read(

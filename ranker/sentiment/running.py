@@ -13,6 +13,9 @@ from aisle.data.schema import TIMESTAMP
 YEAR = 365.25 * 24 * 60 * 60 * 10**6
 """Microseconds."""
 
+LEAST_SQUARES = 1e-9
+"""Squared years: a sum of squares of times below may be rounding, and tells no slope."""
+
 
 def running_sums(reviews: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Sums over the reviews of each member, and of each family, up to and with each review.
@@ -48,7 +51,7 @@ def running_sums(reviews: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         x=x,
         neg=pl.col("s_negative"),
         x_x=(pl.col("s_xx") - x**2 / n).clip(lower_bound=0),
-        t_t=(pl.col("s_tt") - times**2 / n).pipe(_nothing_below, 1e-9),
+        t_t=(pl.col("s_tt") - times**2 / n).pipe(_nothing_below, LEAST_SQUARES),
         t_x=pl.col("s_tx") - times * x / n,
     )
     sloped = pl.col("t_t") > 0

@@ -12,7 +12,8 @@ A category is itself drawn towards the shop, by `prior_reviews`. A shop without 
 the mean .5 and the variance 1 / 12 of a polarity that nothing is known of.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -33,6 +34,31 @@ COLUMNS = (
     "has_reviews",
 )
 """What is known of an item, or a user."""
+
+
+NOBODY = "\0"
+"""Stands for a member that no review names."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is held of a member without reviews, and how many reviews each part of it is worth.
+
+    Attributes:
+        mean, mean_worth: of polarity; in reviews.
+        variance, worth: of polarity; in reviews.
+        slope, slope_worth: change of polarity per year; in squared years of reviews.
+        negative, negative_worth: share of negative ones among recent reviews; in reviews.
+    """
+
+    mean: float
+    mean_worth: float
+    variance: float
+    worth: float
+    slope: float
+    slope_worth: float
+    negative: float
+    negative_worth: float
 
 
 def item_sentiment(
@@ -78,6 +104,18 @@ def user_sentiment(
     return _sentiment(asked, reviews, "user_id", None, settings or StandingSettings())
 
 
+def user_prior(reviews: pl.DataFrame, moment: datetime, settings: StandingSettings) -> Prior:
+    """What is held of a user without reviews, from the reviews of all users before a moment (in UTC).
+
+    Arguments are as in :func:`user_sentiment`.
+    """
+    asked = pl.DataFrame(
+        {"user_id": [NOBODY], "moment": [moment]}, {"user_id": pl.String, "moment": TIMESTAMP}
+    )
+    known = _known(asked, reviews, "user_id", None, settings).select(**_priors(settings))
+    return Prior(worth=settings.prior_reviews, **known.row(0, named=True))
+
+
 def _sentiment(
     asked: pl.DataFrame,
     reviews: pl.DataFrame,
@@ -85,6 +123,18 @@ def _sentiment(
     categories: pl.DataFrame | None,
     settings: StandingSettings,
 ) -> pl.DataFrame:
+    known = _known(asked, reviews, key, categories, settings).select(_estimates(settings)).select(COLUMNS)
+    return pl.concat([asked, known], how="horizontal")
+
+
+def _known(
+    asked: pl.DataFrame,
+    reviews: pl.DataFrame,
+    key: str,
+    categories: pl.DataFrame | None,
+    settings: StandingSettings,
+) -> pl.DataFrame:
+    """For each question the sums before its moment: of the member, its category (c_) and the shop (s_)."""
     check_columns(asked, {key: pl.String(), "moment": TIMESTAMP}, "questions")
     check_columns(reviews, {key: pl.String(), "time": TIMESTAMP, "polarity": pl.Float64()}, "reviews")
     told = reviews.drop_nulls([key, "time", "polarity"])
@@ -99,8 +149,7 @@ def _sentiment(
     questions = _before(questions, members, "member", "")
     questions = _before(questions, families, "family", "c_")
     questions = _before(questions.with_columns(shop=pl.lit(SHOP)), shop, "family", "s_", of="shop")
-    known = questions.sort("row").select(_estimates(settings)).select(COLUMNS)
-    return pl.concat([asked, known], how="horizontal")
+    return questions.sort("row")
 
 
 def _with_family(table: pl.DataFrame, key: str, categories: pl.DataFrame | None) -> pl.DataFrame:
@@ -135,36 +184,47 @@ def _before(questions: pl.DataFrame, sums: pl.DataFrame, by: str, prefix: str, o
     return questions
 
 
-def _estimates(settings: StandingSettings) -> list[pl.Expr]:
-    """The columns of a standing from sums of the member, its category (c_) and the shop (s_)."""
+def _priors(settings: StandingSettings) -> dict[str, pl.Expr]:
+    """The fields of :class:`Prior` but `worth`, from sums of the category (c_) and the shop (s_)."""
     own = settings.prior_reviews
-    n, recent = pl.col("n"), pl.col("n") - pl.col("old_n")
 
     mean_shop = _or(pl.col("s_x") / pl.col("s_n"), 0.5)
     mean = (pl.col("c_x") + own * mean_shop) / (pl.col("c_n") + own)
     variance_shop = _or(_within("s_", "within"), 1 / 12)
     free = (pl.col("c_n") - pl.col("c_members")).clip(lower_bound=0)
     variance = (pl.col("c_within") + own * variance_shop) / (free + own)
-    k = _worth("mean2", "x", "within", settings)
 
     slope_shop = _or(pl.col("s_t_x") / pl.col("s_t_t"), 0.0)
-    k_slope = _worth_of_slopes(variance, settings)
     slope = (pl.col("c_t_x") + own * slope_shop) / (pl.col("c_t_t") + own)
 
     share_shop = _or(pl.col("s_neg") / pl.col("s_n"), 0.5)
     share = (pl.col("c_neg") + own * share_shop) / (pl.col("c_n") + own)
     lately = pl.col("c_n") - pl.col("c_old_n")
     share_lately = (pl.col("c_neg") - pl.col("c_old_neg") + own * share) / (lately + own)
-    k_share = _worth("neg2", "neg", "neg_within", settings)
+    return {
+        "mean": mean,
+        "mean_worth": _worth("mean2", "x", "within", settings),
+        "variance": variance,
+        "slope": slope,
+        "slope_worth": _worth_of_slopes(variance, settings),
+        "negative": share_lately,
+        "negative_worth": _worth("neg2", "neg", "neg_within", settings),
+    }
 
+
+def _estimates(settings: StandingSettings) -> list[pl.Expr]:
+    """The columns of a standing: sums of the member, drawn towards the prior."""
+    own, prior = settings.prior_reviews, _priors(settings)
+    n, recent = pl.col("n"), pl.col("n") - pl.col("old_n")
+    k, k_slope, k_share = prior["mean_worth"], prior["slope_worth"], prior["negative_worth"]
     return [
-        ((pl.col("x") + k * mean) / (n + k)).alias("sentiment_mean"),
-        ((pl.col("x_x") + own * variance) / ((n - 1).clip(lower_bound=0) + own))
+        ((pl.col("x") + k * prior["mean"]) / (n + k)).alias("sentiment_mean"),
+        ((pl.col("x_x") + own * prior["variance"]) / ((n - 1).clip(lower_bound=0) + own))
         .sqrt()
         .alias("sentiment_spread"),
         n.cast(pl.Int64).alias("sentiment_count"),
-        ((pl.col("t_x") + k_slope * slope) / (pl.col("t_t") + k_slope)).alias("sentiment_trend"),
-        ((pl.col("neg") - pl.col("old_neg") + k_share * share_lately) / (recent + k_share)).alias(
+        ((pl.col("t_x") + k_slope * prior["slope"]) / (pl.col("t_t") + k_slope)).alias("sentiment_trend"),
+        ((pl.col("neg") - pl.col("old_neg") + k_share * prior["negative"]) / (recent + k_share)).alias(
             "sentiment_negative_recent"
         ),
         (n > 0).alias("has_reviews"),

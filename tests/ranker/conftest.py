@@ -59,7 +59,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Path:
         }
     ).write_csv(folder / "raw" / "items.csv")
     events = [
-        {"user_id": f"u{user:03}", "item_id": f"i{item}", "timestamp": 1_700_000_000 + 1000 * step + user}
+        {
+            "user_id": f"u{user:03}",
+            "item_id": f"i{item}",
+            "timestamp": 1_700_000_000 + 1000 * step + user,
+            "rating": float(rng.integers(1, 6)),
+        }
         for user in range(USERS)
         for step, item in enumerate(2 * rng.permutation(ITEMS // 2)[:STEPS] + user % 2)
     ]

@@ -1,5 +1,7 @@
 """Features of pairs, against plain loops; whoever else is asked about changes none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,6 +13,8 @@ from aisle.ranker.features import DECAY, REACH, compute
 from aisle.ranker.kinship import Near
 from aisle.ranker.knowledge import Knowledge
 from aisle.ranker.lists import Lists
+from aisle.ranker.reviewers import Reviewers
+from aisle.ranker.sentiment.standing import Prior
 
 ITEMS = 12
 
@@ -64,6 +68,23 @@ def test_features_equal_plain_loops() -> None:
         here = lists.scores[lists.offsets[place] : lists.offsets[place + 1]]
         gap = lists.scores[pair] - np.nanmax(here)
         assert row["retrieval.gap"] == pytest.approx(gap, abs=1e-5, nan_ok=True)
+
+
+def test_an_item_is_held_against_what_its_user_gives() -> None:
+    lists, histories, knowledge = world()
+    ratings = np.full(len(histories.items), np.nan, np.float32)
+    ratings[histories.offsets[3] : histories.offsets[3] + 2] = 5
+    prior = Prior(0.4, 2, 0.1, 5, 0, 5, 0.2, 5)
+    reviewers = Reviewers(len(histories.items), 30, prior)
+    extra = {"sentiment.mean": np.linspace(0, 1, ITEMS).astype(np.float32)}
+    starred = replace(histories, ratings=ratings)
+    features = compute(lists, starred, knowledge, extra, reviewers=reviewers)
+    place = {name: column for column, name in enumerate(features.names)}
+    mean = np.where(lists.owner == 3, (2 * 1 + 2 * 0.4) / 4, 0.4)
+    assert features.values[:, place["sentiment.user's mean"]] == pytest.approx(mean)
+    relative = extra["sentiment.mean"][lists.items] - mean
+    assert features.values[:, place["sentiment.to user's"]] == pytest.approx(relative, abs=1e-6)
+    assert not any(name.startswith("sentiment") for name in features.without(["sentiment"]).names)
 
 
 @pytest.mark.parametrize("places", [1, 8, 1 << 14])

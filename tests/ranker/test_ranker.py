@@ -18,6 +18,9 @@ from aisle.data.prepared import Prepared
 from aisle.data.visitors import last_moment
 from aisle.ranker import Ranker
 from aisle.ranker.features import group_of
+from aisle.ranker.ranking import histories_of
+from aisle.ranker.reviewers import Reviewers
+from aisle.ranker.sentiment.settings import StandingSettings
 
 CHEAP, DEAR = ["i0", "i2", "i4"], ["i1", "i3", "i5"]
 
@@ -47,7 +50,8 @@ def test_a_history_of_cheap_things_asks_for_more(ranker: Ranker) -> None:
 
 def test_records_say_the_same_as_ids(ranker: Ranker) -> None:
     records = [{"item_id": item, "title": "ignored: the catalogue knows it"} for item in ("i10", "i11")]
-    history = [{"item_id": item, "kind": "click"} for item in CHEAP]
+    kind = ranker.retriever.prepared.target_kinds[0]
+    history = [{"item_id": item, "kind": kind} for item in CHEAP]
     assert ranker.rank(history, records) == ranker.rank(CHEAP, ["i10", "i11"])
 
 
@@ -254,6 +258,19 @@ def test_the_recommender_retrieves_and_ranks(run: Path) -> None:
     assert user["item_id"].to_list() == ranked["item_id"].to_list()
     with pytest.raises(InputError, match="aisle ranker"):
         Recommender.open(run).recommend(CHEAP, explain=True)
+
+
+def test_stars_of_items_and_users_are_features(ranker: Ranker, run: Path) -> None:
+    assert {"sentiment.mean", "sentiment.user's mean", "sentiment.to user's"} <= set(ranker.model.names)
+    assert ranker.model.reviewers == Reviewers.of(Prepared(run / "prepare"), StandingSettings())
+    starred = [{"item_id": item, "rating": 1.0, "kind": "review"} for item in CHEAP]
+    visitors, lists = ranker._lists([starred], [["i10"]])
+    features = ranker.model.features(lists, histories_of(visitors))
+    row = dict(zip(features.names, features.values[0].tolist(), strict=True))
+    prior = ranker.model.reviewers.prior
+    expected = (3 * 0 + prior.mean_worth * prior.mean) / (3 + prior.mean_worth)
+    assert row["sentiment.user's mean"] == pytest.approx(expected, abs=1e-5)
+    assert row["sentiment.to user's"] == pytest.approx(row["sentiment.mean"] - expected, abs=1e-5)
 
 
 def test_new_items_are_ranked_with_the_others(run: Path) -> None:
