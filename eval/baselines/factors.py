@@ -5,6 +5,7 @@ from typing import Self
 
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
+from implicit.cpu.lmf import LogisticMatrixFactorization
 from scipy import sparse
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -74,6 +75,37 @@ class Bpr(Factors):
             factors=self.factors,
             learning_rate=self.learning_rate,
             regularization=self.regularization,
+            iterations=self.iterations,
+            num_threads=1,
+            random_state=seed,
+        )
+        model.fit(sparse.csr_matrix(past.counts), show_progress=False)
+        self.users, self.items = model.user_factors, model.item_factors
+        self.users[past.histories.lengths == 0] = 0
+        return self
+
+
+@dataclass
+class LogisticMf(Factors):
+    """Logistic MF: the probability that a user takes an item, against `neg_prop` random items an event.
+
+    One thread, as for :class:`Bpr`. Vectors have two numbers more than `factors`: the biases.
+    Source: Johnson 2014, "Logistic matrix factorization for implicit feedback data".
+    """
+
+    factors: int = 64
+    learning_rate: float = 1.0
+    regularization: float = 0.6
+    neg_prop: int = 30
+    iterations: int = 30
+
+    def fit(self, past: Past, *, seed: int, threads: int) -> Self:
+        """Ascend."""
+        model = LogisticMatrixFactorization(
+            factors=self.factors,
+            learning_rate=self.learning_rate,
+            regularization=self.regularization,
+            neg_prop=self.neg_prop,
             iterations=self.iterations,
             num_threads=1,
             random_state=seed,

@@ -28,7 +28,7 @@ class Popularity:
 
 @dataclass
 class RecentPopularity:
-    """Score: events of the item, each counting half as much for every `half_life` days before the last event.
+    """Score: events of the item in the last `window` days (0: ever), each half as much for every `half_life`.
 
     Needs times; where only the order within each history is known, "recent" has no meaning across users.
     Source: the time-aware popularity of Ji et al. 2020, "A Re-visit of the Popularity Baseline in Recommender
@@ -36,6 +36,7 @@ class RecentPopularity:
     """
 
     half_life: float
+    window: float = 0
     shares: Scores = field(init=False, repr=False)
 
     def fit(self, past: Past, *, seed: int, threads: int) -> Self:
@@ -43,6 +44,8 @@ class RecentPopularity:
         times = past.histories.times
         age = (times.max(initial=0) - times) / DAY
         weights = np.exp2(-age / self.half_life)
+        if self.window:
+            weights[age > self.window] = 0
         self.shares = np.bincount(past.histories.items, weights, past.n_items).astype(np.float32)
         return self
 

@@ -6,26 +6,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from aisle.data.errors import InputError
-from aisle.data.grid import search
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
 from aisle.data.prepared import BEFORE, Part, Prepared
 from aisle.data.progress import meter
 from aisle.data.schema import KINDS
-from aisle.eval.baselines.factors import Als, Bpr
+from aisle.eval.baselines.factors import Als, Bpr, LogisticMf
 from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past, Scorer
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.settings import BaselineSettings, Evidence, Grid, Name
 from aisle.eval.baselines.text_search import TextSearch
-from aisle.eval.judged import judge
-from aisle.eval.metrics.ndcg import ndcg
-from aisle.eval.runs import check_truth
+from aisle.eval.baselines.tuning import CUT, tune, tuning_truth, worth
 
 SCORERS: dict[Name, type[Scorer]] = {
     "popularity": Popularity,
@@ -34,11 +30,9 @@ SCORERS: dict[Name, type[Scorer]] = {
     "item_knn_bm25": ItemKnnBm25,
     "als": Als,
     "bpr": Bpr,
+    "logistic_mf": LogisticMf,
     "bm25": TextSearch,
 }
-
-CUT = 10
-"""Tuning maximises ndcg at this rank."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +62,11 @@ def run_baselines(
 ) -> Iterator[Baseline]:
     """Run each of `settings.names`: the `k` best unseen items of every user in the truth of `part`.
 
-    The untouched encoder is left to the caller: it is not fitted, and needs a language model.
+    The untouched encoder and SASRec are left to the caller: they need models that are not of this component.
 
-    The grid of each is searched (:mod:`aisle.data.grid`) by fitting on train and judging by
-    ndcg@10 on a sample of the validation users; the best is fitted again on all that lies before `part`.
+    The grid of each is searched under one budget (:mod:`aisle.eval.baselines.tuning`) by fitting on train and
+    judging by ndcg@10 on a sample of the validation users, the same for all; the best is fitted again on all
+    that lies before `part`.
     Recent popularity needs times; it is left out where only the order of events is known, because it would
     be the popularity list again.
 
@@ -89,7 +84,7 @@ def run_baselines(
         raise InputError("a part with a past: validation or test", part, "choose one of these")
     bench = _Bench(prepared, texts, settings, seed)
     for name in settings.names:
-        if name == "encoder" or (name == "recent_popularity" and not prepared.timed):
+        if name == "encoder" or name == "sasrec" or (name == "recent_popularity" and not prepared.timed):
             continue
         started = time.monotonic()
         chosen, how = bench.choose(name)
@@ -154,14 +149,7 @@ class _Bench:
     @cached_property
     def truth(self) -> pl.DataFrame:
         """The validation truth of a sample of its users."""
-        truth = self.prepared.truth("validation")
-        users = truth["user_id"].unique().sort()
-        if len(users) > self.settings.tuning_users:
-            chosen = np.random.default_rng(self.seed).choice(
-                len(users), self.settings.tuning_users, replace=False
-            )
-            truth = truth.filter(pl.col("user_id").is_in(users.gather(np.sort(chosen)).implode()))
-        return truth
+        return tuning_truth(self.prepared, self.settings, self.seed)
 
     def choose(self, name: Name) -> tuple[dict[str, Any], dict[str, object]]:
         """Settings (and `evidence`) with the best ndcg@10 on validation, and how they were found."""
@@ -178,16 +166,8 @@ class _Bench:
                 done.advance()
                 return self._validate(name, **point)
 
-            found = search(axes, value, passes=self.settings.passes)
-        how: dict[str, object] = {
-            "evidence": found.point["evidence"],
-            "points tried": found.tried,
-            "passes": found.passes,
-            "settled": found.settled,
-        }
-        if found.value is not None:
-            how |= {"tuning users": self.truth["user_id"].n_unique(), f"validation ndcg@{CUT}": found.value}
-        return found.point, how
+            found = tune(axes, value, self.settings, self.truth, self.seed)
+        return found.point, {"evidence": found.point["evidence"]} | found.how
 
     def _same_evidence(self) -> bool:
         """Whether all events that name an item are of the target kinds."""
@@ -199,4 +179,4 @@ class _Bench:
         scorer = SCORERS[name](**point).fit(past, seed=self.seed, threads=self.settings.threads)
         rows = self.prepared.user_ids.rows(self.truth["user_id"].unique().sort())
         run = self.rank(scorer, past, rows, "validation", CUT)
-        return float(ndcg(judge(run, check_truth(self.truth), depth=CUT), CUT).mean())
+        return worth(run, self.truth)

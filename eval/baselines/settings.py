@@ -5,8 +5,10 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Name = Literal["popularity", "recent_popularity", "item_knn", "item_knn_bm25", "als", "bpr", "bm25"]
-Listed = Name | Literal["encoder"]
+Name = Literal[
+    "popularity", "recent_popularity", "item_knn", "item_knn_bm25", "als", "bpr", "logistic_mf", "bm25"
+]
+Listed = Name | Literal["encoder", "sasrec"]
 Evidence = Literal["target", "all"]
 
 Positive = Annotated[float, Field(gt=0)]
@@ -38,6 +40,9 @@ class RecentPopularityGrid(Grid):
 
     half_life: tuple[Positive, ...] = Field(
         default=(30, 1, 3, 7, 14, 90, 365), min_length=1, description="days after which an event counts half"
+    )
+    window: tuple[NotNegative, ...] = Field(
+        default=(0, 1, 7, 30), min_length=1, description="days before the last event that count; 0: all"
     )
 
 
@@ -106,6 +111,39 @@ class BprGrid(Grid):
     factors: tuple[Count, ...] = Field(default=(128,), min_length=1, description="length of the vectors")
 
 
+class LogisticMfGrid(Grid):
+    """Logistic MF."""
+
+    learning_rate: tuple[Positive, ...] = Field(
+        default=(1.0, 0.3), min_length=1, description="step size of AdaGrad"
+    )
+    regularization: tuple[NotNegative, ...] = Field(
+        default=(0.6, 0.1, 3.0), min_length=1, description="weight of the squared norms"
+    )
+    neg_prop: tuple[Count, ...] = Field(
+        default=(30, 10), min_length=1, description="random items that an event is held against"
+    )
+    iterations: tuple[Count, ...] = Field(default=(30,), min_length=1, description="passes over the events")
+    factors: tuple[Count, ...] = Field(default=(64,), min_length=1, description="length of the vectors")
+
+
+class SasrecGrid(Grid):
+    """SASRec: the sequence tower over free item vectors alone."""
+
+    learning_rate: tuple[Positive, ...] = Field(
+        default=(6e-3, 2e-3), min_length=1, description="of AdamW after the warm-up"
+    )
+    dropout: tuple[Share, ...] = Field(
+        default=(0.2, 0.4), min_length=1, description="dropout in the tower, below 1"
+    )
+    temperature: tuple[Positive, ...] = Field(
+        default=(0.07, 0.12), min_length=1, description="scores are divided by it before the softmax"
+    )
+    weight_decay: tuple[NotNegative, ...] = Field(default=(0.01, 0.1), min_length=1, description="of AdamW")
+    layers: tuple[Count, ...] = Field(default=(1, 2), min_length=1, description="transformer layers")
+    dim: tuple[Count, ...] = Field(default=(128, 64), min_length=1, description="length of the vectors")
+
+
 class TextSearchGrid(Grid):
     """BM25 over texts."""
 
@@ -127,7 +165,8 @@ class BaselineSettings(BaseModel):
 
     names: tuple[Listed, ...] = Field(
         default=(*get_args(Name), "encoder"),
-        description="baselines to run, in this order; `encoder` is the untouched language model, run last",
+        description="baselines to run, in this order; `sasrec` (only if it is named) is a sequence tower over "
+        "ids that is trained in every trial, `encoder` the untouched language model; these two come last",
     )
     tuning_users: Count = Field(
         default=10_000,
@@ -137,6 +176,11 @@ class BaselineSettings(BaseModel):
         default=("target", "all"),
         min_length=1,
         description="events to learn from: of the target kinds, or of all kinds; searched like a grid",
+    )
+    trials: Count = Field(
+        default=12,
+        description="points that are tried of every baseline's grid, or all where it has fewer: one budget "
+        "for all",
     )
     passes: Count = Field(
         default=3, description="most passes over the settings of a grid; fewer where one changes nothing"
@@ -148,4 +192,6 @@ class BaselineSettings(BaseModel):
     item_knn_bm25: ItemKnnBm25Grid = ItemKnnBm25Grid()
     als: AlsGrid = AlsGrid()
     bpr: BprGrid = BprGrid()
+    logistic_mf: LogisticMfGrid = LogisticMfGrid()
     bm25: TextSearchGrid = TextSearchGrid()
+    sasrec: SasrecGrid = SasrecGrid()

@@ -1,32 +1,29 @@
 """The evaluate stage: our run, the baselines and the untouched encoder, held against the truth."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from pydantic import JsonValue
 
+from aisle.baselines import Bench, make_baselines, texts_before
 from aisle.context import Made, context_of
-from aisle.data.prepared import BEFORE, Part, Prepared
+from aisle.data.prepared import Part, Prepared
 from aisle.data.settings import TextSettings
-from aisle.durable import write_whole
-from aisle.eval.baselines import run_baselines
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
 from aisle.eval.leaks import Material
 from aisle.eval.report import Report, write_report
 from aisle.manifest import Manifest
 from aisle.memory import peak
+from aisle.runs import OURS, Runs
 from aisle.settings import Settings
 from aisle.stage import Folders
 
 PART: Part = "test"
-OURS = "fused"
 RANKED = "ranked"
-ENCODER = "encoder"
 
 
 def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
@@ -47,13 +44,12 @@ def evaluate_candidates(folders: Folders, settings: Settings) -> Report:
         runs.make(RANKED, lambda: pl.read_parquet(ranked))
         sources = [OURS, *sources]
     text = TextSettings.model_validate(used["data"]["text"])
-    _run_baselines(
+    make_baselines(
         runs,
-        prepared,
+        Bench(prepared, text, used["retriever"], folders.inputs["train"] / "model", folders.work),
         settings,
-        text,
-        _k(used),
-        folders.inputs["train"] / "model",
+        part=PART,
+        k=_k(used),
     )
     report = evaluate(
         _with_times(truth, prepared),
@@ -85,102 +81,13 @@ def _catalogue(prepared: Prepared, model: Path) -> Catalogue:
     return Catalogue.of(prepared.items.select("item_id", "categories", "price"), text_vectors(model))
 
 
-def _take_candidates(runs: "Runs", folder: Path) -> list[str]:
+def _take_candidates(runs: Runs, folder: Path) -> list[str]:
     """Take our run and that of each of its sources alone; the names of these."""
     runs.make(OURS, lambda: pl.read_parquet(folder / "candidates.parquet"))
     sources = {path.stem: path for path in sorted((folder / "sources").glob("*.parquet"))}
     for name, path in sources.items():
         runs.make(name, lambda path=path: pl.read_parquet(path))  # type: ignore[misc]
     return list(sources)
-
-
-class Runs(Mapping[str, pl.DataFrame]):
-    """Runs in a folder by model, each whole or not there; ours first, then the others by name.
-
-    A run is read when it is asked for and not kept.
-
-    Args:
-        folder: made if need be.
-        users: the users of the truth, a column user_id; runs are kept for them alone.
-    """
-
-    def __init__(self, folder: Path, users: pl.DataFrame) -> None:
-        self.folder = folder
-        self._users = users
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def __getitem__(self, name: str) -> pl.DataFrame:
-        return pl.read_parquet(self.folder / f"{name}.parquet")
-
-    def __iter__(self) -> Iterator[str]:
-        names = (path.stem for path in self.folder.glob("*.json"))
-        return iter(sorted(names, key=lambda name: (name != OURS, name)))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def __contains__(self, name: object) -> bool:
-        return name in list(iter(self))
-
-    def make(
-        self, name: str, run: Callable[[], pl.DataFrame], settings: Mapping[str, object] | None = None
-    ) -> None:
-        """Keep what `run` returns and the settings it was made with, unless a run of that name is there."""
-        if name not in self:
-            started = time.monotonic()
-            found = run()
-            self.keep(name, found, settings or {}, time.monotonic() - started)
-
-    def keep(self, name: str, run: pl.DataFrame, settings: Mapping[str, object], seconds: float) -> None:
-        """Write a run, then the settings that it was made with: the mark that it is whole."""
-        kept = run.join(self._users, on="user_id", how="semi", maintain_order="left")
-        kept.write_parquet(self.folder / f"{name}.parquet")
-        about = {"settings": dict(settings), "seconds": round(seconds, 3)}
-        write_whole(self.folder / f"{name}.json", json.dumps(about, indent=1) + "\n")
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds that each model's run took."""
-        return {name: self._about(name)["seconds"] for name in self if name != OURS}
-
-    def settings(self) -> dict[str, JsonValue]:
-        """Settings that each model's run was made with, where it chose any."""
-        chosen = {name: self._about(name)["settings"] for name in self}
-        return {name: settings for name, settings in chosen.items() if settings}
-
-    def _about(self, name: str) -> dict[str, Any]:
-        return dict(json.loads((self.folder / f"{name}.json").read_text()))
-
-
-def _run_baselines(
-    runs: Runs, prepared: Prepared, settings: Settings, text: TextSettings, k: int, model: Path
-) -> None:
-    """Make the baselines that are not there yet: lists of `k`, and texts of items as our `model` had them."""
-    wanted = settings.evaluate.baselines
-    missing = tuple(name for name in wanted.names if name not in runs)
-    for baseline in run_baselines(
-        prepared,
-        lambda part: _texts(prepared, text, part),
-        wanted.model_copy(update={"names": missing}),
-        part=PART,
-        k=k,
-        seed=settings.seed,
-    ):
-        runs.keep(baseline.name, baseline.run, baseline.settings, baseline.seconds)
-    if ENCODER in missing:
-        from aisle.retriever.untouched import encoder_run
-
-        runs.make(
-            ENCODER,
-            lambda: encoder_run(prepared, text, settings.retriever.encoder, model, part=PART, k=k),
-            {"model": settings.retriever.encoder.model},
-        )
-
-
-def _texts(prepared: Prepared, settings: TextSettings, part: Part) -> list[str]:
-    """Texts of the items, with the reviews that were written before `part`."""
-    from aisle.retriever.texts import item_texts
-
-    return item_texts(prepared, settings, *BEFORE[part])
 
 
 def _past(prepared: Prepared) -> pl.DataFrame:
@@ -203,7 +110,7 @@ def _material(prepared: Prepared, text: TextSettings) -> Material:
         prepared.target_kinds,
         items=prepared.items,
         texts=lambda: pl.DataFrame(
-            {"item_id": prepared.item_ids.values, "text": _texts(prepared, text, PART)}
+            {"item_id": prepared.item_ids.values, "text": texts_before(prepared, text, PART)}
         ),
         seen_kinds=prepared.seen_kinds,
     )

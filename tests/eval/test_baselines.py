@@ -79,6 +79,7 @@ SMALL = BaselineSettings.model_validate(
         "item_knn_bm25": {"k1": (1.2,), "b": (0.75,), "decay": (0.8,)},
         "als": {"factors": (2,), "regularization": (0.1,), "alpha": (10, 40)},
         "bpr": {"factors": (4,), "regularization": (0.01,), "iterations": (200,)},
+        "logistic_mf": {"factors": (2,), "regularization": (0.1,), "neg_prop": (5,), "learning_rate": (1.0,)},
     }
 )
 
@@ -245,7 +246,8 @@ def test_tuning_reads_the_texts_of_the_past_of_validation_alone(world: Prepared)
 
 def test_the_encoder_is_left_to_the_caller(world: Prepared) -> None:
     assert "encoder" in BaselineSettings().names
-    assert list(answers(world, names=("encoder", "popularity"))) == ["popularity"]
+    assert "sasrec" not in BaselineSettings().names
+    assert list(answers(world, names=("encoder", "sasrec", "popularity"))) == ["popularity"]
 
 
 def test_axes_are_passed_over_until_nothing_changes() -> None:
@@ -264,6 +266,36 @@ def test_axes_are_passed_over_until_nothing_changes() -> None:
     found = search(axes, value, passes=5)
     assert (found.point, found.value, found.passes, found.settled) == ({"x": 3, "y": 1}, 3, 3, True)
     assert len(tried) == len(set(tried)) == found.tried == 6
+
+
+def test_all_are_tuned_under_one_budget_on_the_same_users(world: Prepared) -> None:
+    found = run_baselines(
+        world,
+        lambda part: TEXTS,
+        BaselineSettings(names=("recent_popularity", "item_knn", "bm25"), trials=7, threads=1),
+        part="test",
+        k=3,
+        seed=0,
+    )
+    for each in found:
+        said = [each.settings[key] for key in ("trials", "points tried", "tuning users")]
+        assert said == [7, 7, USERS], each.name
+
+
+@pytest.mark.parametrize("trials", [1, 4, 5, 6, 11, 12, 99])
+def test_a_budget_is_used_up_or_the_grid_is(trials: int) -> None:
+    axes = {"x": (0, 1, 2, 3), "y": (0, 1, 2)}
+    tried: list[tuple[int, ...]] = []
+
+    def value(point: dict[str, int]) -> float:
+        tried.append(tuple(point.values()))
+        return 9 if tried[-1] == (3, 2) else -sum(tried[-1])  # the ascent stays at (0, 0)
+
+    found = search(axes, value, passes=3, trials=trials, seed=1)
+    assert len(tried) == len(set(tried)) == found.tried == min(trials, 12)
+    assert found.value == max(9 if point == (3, 2) else -sum(point) for point in tried)
+    assert found.settled == (trials >= 12 or (trials > 6 and found.value == 0))
+    assert tried[: min(trials, 6)] == [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (0, 2)][: min(trials, 6)]
 
 
 def test_only_a_sample_of_users_is_tuned_on(world: Prepared) -> None:

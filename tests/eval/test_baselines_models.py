@@ -22,7 +22,7 @@ from aisle.data.ids import Ids
 from aisle.data.schema import DAY
 from aisle.data.words import WORDS
 from aisle.eval.baselines import item_knn
-from aisle.eval.baselines.factors import Als
+from aisle.eval.baselines.factors import Als, LogisticMf
 from aisle.eval.baselines.item_knn import ItemKnn, ItemKnnBm25
 from aisle.eval.baselines.past import Past
 from aisle.eval.baselines.popularity import Popularity, RecentPopularity
@@ -79,6 +79,20 @@ def test_an_event_counts_half_after_each_half_life() -> None:
     assert recent.scores(np.array([0]))[0] == pytest.approx(
         [2 ** (-4 / 2) + 1, 1 + 2 ** (-1 / 2), 0, 0, 0, 0]
     )
+
+
+def test_events_before_the_window_do_not_count() -> None:
+    world = past([0, 0, 1], [1], days=[0, 4, 4, 3])
+    recent = RecentPopularity(half_life=2, window=1).fit(world, seed=0, threads=1)
+    assert recent.scores(np.array([0]))[0] == pytest.approx([1, 1 + 2 ** (-1 / 2), 0, 0, 0, 0])
+
+
+def test_logistic_mf_tells_two_groups_apart() -> None:
+    world = past(*[[0, 1, 2]] * 9, *[[3, 4, 5]] * 9, [0, 1], [])
+    model = LogisticMf(factors=4, neg_prop=3).fit(world, seed=0, threads=1)
+    scores = model.scores(everyone(world))
+    assert scores[18, 2] > scores[18, 3:].max()
+    assert not scores[19].any()
 
 
 @pytest.mark.parametrize("seed", range(5))
