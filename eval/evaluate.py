@@ -91,7 +91,14 @@ def evaluate(
         leaks = check_leaks(material, [found for model in measured.values() for found in model.findings])
     comparisons = compare(measured, settings, seed, ours)
     report = Report(
-        protocol=describe(protocol or {}, wanted, settings.k, catalogue.size if catalogue else None),
+        protocol=describe(
+            protocol or {},
+            wanted,
+            settings.k,
+            catalogue.size if catalogue else None,
+            past=past,
+            sampled_negatives=settings.sampled_negatives,
+        ),
         models={name: model.estimates for name, model in measured.items()},
         primary=settings.primary,
         ours=list(ours),

@@ -28,13 +28,20 @@ AS_GIVEN: Protocol = {
 
 
 def describe(
-    given: Mapping[str, JsonValue], truth: Truth, k: Sequence[int], catalogue_size: int | None
+    given: Mapping[str, JsonValue],
+    truth: Truth,
+    k: Sequence[int],
+    catalogue_size: int | None,
+    *,
+    past: pl.DataFrame | None = None,
+    sampled_negatives: int = 0,
 ) -> Protocol:
     """The whole protocol of an evaluation, with its `fingerprint`.
 
     Added to `given`: `AS_GIVEN` where it is silent, `k` (the cut-offs), `ties` (always "against": a
     relevant item comes after all others of equal score), `users`, `relevant` (pairs of user and item),
-    `catalogue` (items, or null) and `truth` (a checksum of who wanted what).
+    `catalogue` (items, or null), `truth` (a checksum of who wanted what), `past` (one of how often each item
+    was taken before, or null) and `sampling` (negatives of each sample, beside the exact values; null: none).
     """
     protocol: Protocol = {
         **AS_GIVEN,
@@ -45,6 +52,8 @@ def describe(
         "relevant": len(truth.frame),
         "catalogue": catalogue_size,
         "truth": truth_checksum(truth),
+        "past": None if past is None else _past_checksum(past),
+        "sampling": {"negatives": sampled_negatives} if sampled_negatives else None,
     }
     return {**protocol, "fingerprint": fingerprint(protocol)}
 
@@ -89,6 +98,12 @@ def truth_checksum(truth: Truth) -> str:
     for column in ("user_id", "item_id", "gain"):
         digest.update(("\0" + "\n".join(wanted[column].cast(pl.String))).encode())
     return digest.hexdigest()[:16]
+
+
+def _past_checksum(past: pl.DataFrame) -> str:
+    items = past.select(pl.col("item_id").cast(pl.String)).drop_nulls()
+    counts = items.group_by("item_id").len().sort("item_id").select(pl.format("{} {}", "item_id", "len"))
+    return hashlib.sha256("\n".join(counts.to_series()).encode()).hexdigest()[:16]
 
 
 def _flat(protocol: Mapping[str, JsonValue], prefix: str = "") -> Protocol:

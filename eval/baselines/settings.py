@@ -165,8 +165,8 @@ class BaselineSettings(BaseModel):
 
     names: tuple[Listed, ...] = Field(
         default=(*get_args(Name), "encoder"),
-        description="baselines to run, in this order; `sasrec` (only if it is named) is a sequence tower over "
-        "ids that is trained in every trial, `encoder` the untouched language model; these two come last",
+        description="baselines to run, in this order; `sasrec` (only if it is named) a sequence tower over "
+        "ids that is trained in every trial, `encoder` the untouched language model: these two come last",
     )
     tuning_users: Count = Field(
         default=10_000,

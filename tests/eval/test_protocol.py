@@ -4,8 +4,12 @@ import polars as pl
 import pytest
 
 from aisle.data.errors import InputError
+from aisle.eval.catalogue import Catalogue
+from aisle.eval.changes import Evaluation, changes
+from aisle.eval.evaluate import evaluate
 from aisle.eval.protocol import describe, differences, fingerprint, require_same
 from aisle.eval.runs import check_truth
+from aisle.eval.settings import EvaluateSettings
 
 ROWS = [("u", "a", 1), ("u", "b", 2), ("v", "a", 1)]
 
@@ -60,3 +64,48 @@ def test_a_key_that_only_one_has_is_a_difference_even_if_null():
 
 def test_equal_protocols_pass():
     require_same(described(), described())
+
+
+PAST = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["a", "c"]})
+SETTINGS = EvaluateSettings(k=(1, 10), metrics=("recall", "ndcg"), resamples=100, permutations=100)
+
+
+def evaluated(rows=ROWS, past=PAST, size=9, seed=0, protocol=None, **changed):
+    wanted = pl.DataFrame(rows, schema=["user_id", "item_id", "relevance"], orient="row")
+    run = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["a", "b"], "score": [1.0, 1.0]})
+    settings = SETTINGS.model_copy(update=changed)
+    catalogue = Catalogue(size)
+    return evaluate(
+        wanted, {"mine": run}, protocol=protocol, past=past, catalogue=catalogue, settings=settings, seed=seed
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"protocol": {"dataset": "other"}}, "dataset"),
+        ({"protocol": {"split": {"strategy": "time"}}}, "split"),
+        ({"protocol": {"filter": {"min_user_events": 5}}}, "filter"),
+        ({"protocol": {"masking": "none"}}, "masking"),
+        ({"protocol": {"candidates": "100 sampled items"}}, "candidates"),
+        ({"protocol": {"seed of the samples": 3}}, "seed of the samples"),
+        ({"k": (1, 5, 10)}, "k"),
+        ({"rows": ROWS[:2]}, "truth"),
+        ({"size": 10}, "catalogue"),
+        ({"past": PAST.head(1)}, "past"),
+        ({"past": None}, "past"),
+        ({"sampled_negatives": 2}, "sampling"),
+    ],
+)
+def test_two_evaluations_that_differ_are_not_compared(change, named):
+    before, after = Evaluation(evaluated()), Evaluation(evaluated(**change))
+    with pytest.raises(InputError, match=f"{named}[:.]"):
+        changes(before, after)
+
+
+def test_what_only_bears_on_chance_does_not_stop_a_comparison():
+    before, after = evaluated(), evaluated(seed=5, resamples=200, permutations=300)
+    assert before.protocol["fingerprint"] == after.protocol["fingerprint"]
+    assert changes(Evaluation(before), Evaluation(after))
+    shuffled = evaluated(rows=ROWS[::-1], past=PAST.reverse())
+    assert before.protocol["fingerprint"] == shuffled.protocol["fingerprint"]
