@@ -47,7 +47,10 @@ def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
     if model.words is None:
         return found
     words, more = model.words.to_list(), words_of(texts)
-    neighbours = {**found.neighbours, WORDS: with_words(model.neighbours[WORDS], words, more)}
+    neighbours = {
+        **found.neighbours,
+        WORDS: with_words(model.neighbours[WORDS], words, more, trained=model.trained),
+    }
     return replace(found, neighbours=neighbours, words=words_column([*words, *more]))
 
 

@@ -46,6 +46,7 @@ class Model:
         items: external ids in the order of the item rows.
         text: text vectors of the items, float32 (items, text_dim); None for ids alone.
         words: of each item's text; None where they are not a source.
+        trained: items of the training, the first ones; those behind them were added.
         about: facts about the training (epochs, validation ndcg@10, seed, digest of the items' texts).
     """
 
@@ -61,6 +62,7 @@ class Model:
     items: pl.Series
     text: Tensor | None
     words: pl.Series | None
+    trained: int
     about: Mapping[str, object]
 
 
@@ -168,6 +170,7 @@ def _load(folder: Path) -> Model:
         for name, found in config["neighbours"].items()
     }
     with_words = (folder / "words.parquet").is_file()
+    items = pl.read_parquet(folder / "items.parquet")["item_id"]
     return Model(
         kinds=config["towers"],
         towers=towers,
@@ -178,9 +181,10 @@ def _load(folder: Path) -> Model:
         priors=load_arrays(folder / "priors.safetensors"),
         settings=settings,
         reads=config["reads"] and TextSettings.model_validate(config["reads"]),
-        items=pl.read_parquet(folder / "items.parquet")["item_id"],
+        items=items,
         text=text,
         words=pl.read_parquet(folder / "words.parquet")["words"] if with_words else None,
+        trained=len(items),
         about=config["about"],
     )
 

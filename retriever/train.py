@@ -93,6 +93,7 @@ def train(
         items=prepared.item_ids.values,
         text=None if item_text is None else item_text.vectors,
         words=None if words is None else words_column(words),
+        trained=len(prepared.item_ids),
         about={
             "seed": seed,
             "epochs": {name: fit.epochs for name, fit in searched.fits.items()},

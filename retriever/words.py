@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy import sparse
 
-from aisle.data.words import bm25
+from aisle.data.words import Bm25
 from aisle.retriever.neighbours import Neighbours
 
 NEIGHBOURS = 200
@@ -33,8 +33,8 @@ def similar_words(words: Sequence[Sequence[str]]) -> sparse.csr_array:
     Returns:
         float32 (items, items), rows sorted; nothing on the diagonal.
     """
-    queries, documents = bm25(words)
-    return _rows(queries, documents, np.arange(len(words)))
+    statistics = Bm25.of(words)
+    return _rows(statistics.queries(words), statistics.documents(words), np.arange(len(words)))
 
 
 def neighbours(similar: sparse.csr_array, decay: float) -> Neighbours:
@@ -43,17 +43,22 @@ def neighbours(similar: sparse.csr_array, decay: float) -> Neighbours:
 
 
 def with_words(
-    source: Neighbours, words: Sequence[Sequence[str]], more: Sequence[Sequence[str]]
+    source: Neighbours, words: Sequence[Sequence[str]], more: Sequence[Sequence[str]], *, trained: int
 ) -> Neighbours:
     """The source with more items. Those that were there keep their similarities to each other.
+
+    How rare words are, and how long texts, stays as it was in training, so that it is all the same whether
+    items are added together or one by one.
 
     Args:
         source: of the items so far.
         words: of these.
         more: words of the items that are added.
+        trained: the first of the items so far, which were there in training.
     """
     old, new = len(words), len(more)
-    queries, documents = bm25([*words, *more])
+    statistics, everything = Bm25.of(words[:trained]), [*words, *more]
+    queries, documents = statistics.queries(everything), statistics.documents(everything)
     rows = _rows(queries, documents, np.arange(old, old + new))
     columns = sparse.csr_array(queries[:old] @ documents[:, old:], dtype=np.float32)
     wider = source.wider(new).similar

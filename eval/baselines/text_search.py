@@ -6,7 +6,7 @@ from typing import Self
 from scipy import sparse
 
 from aisle.data.ids import Rows
-from aisle.data.words import bm25, words_of
+from aisle.data.words import Bm25, words_of
 from aisle.eval.baselines.past import Past, Scores
 
 
@@ -15,7 +15,7 @@ class TextSearch:
     """Score: BM25 of the item's text for the texts of the history, each weighted `decay ** steps_back`.
 
     With `decay` 0 the last item alone is the query.
-    Source: :func:`aisle.data.words.bm25`.
+    Source: :class:`aisle.data.words.Bm25`.
     """
 
     k1: float = 1.5
@@ -27,7 +27,9 @@ class TextSearch:
 
     def fit(self, past: Past, *, seed: int, threads: int) -> Self:
         """Index all texts."""
-        self.words, self.index = bm25(words_of(past.texts), k1=self.k1, b=self.b)
+        words = words_of(past.texts)
+        statistics = Bm25.of(words, k1=self.k1, b=self.b)
+        self.words, self.index = statistics.queries(words), statistics.documents(words)
         self.histories = past.weighted(self.decay)
         return self
 

@@ -14,6 +14,7 @@ from aisle.eval.evaluate import evaluate
 from aisle.eval.judged import judge
 from aisle.eval.metrics.measure import USER_METRICS
 from aisle.eval.metrics.ndcg import ndcg
+from aisle.eval.protocol import differences
 from aisle.eval.report import tables
 from aisle.eval.report.html import html
 from aisle.eval.runs import check_run, check_truth
@@ -92,7 +93,8 @@ def test_the_tested_measures_alone_are_reported_apart():
 def test_the_whole_is_as_without_slices(report):
     bare = evaluate(TRUTH, RUNS, settings=QUICK, ours=["seeks_new"])
     assert bare.slices == {}
-    assert bare == report.model_copy(update={"slices": {}})
+    assert [change.partition(":")[0] for change in differences(bare.protocol, report.protocol)] == ["past"]
+    assert bare == report.model_copy(update={"slices": {}, "protocol": bare.protocol})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """By day and by night, a run's model over the nightly index of a catalogue that has changed since."""
 
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ from nightly import of_run, teas
 from polars.testing import assert_frame_equal
 
 import aisle
+from aisle import pipeline
 from aisle.batch.job import Request, candidates_for_users
 from aisle.batch.local import local_engine
 from aisle.batch.work import Work
@@ -16,6 +18,9 @@ from aisle.index.errors import IndexFault
 from aisle.index.updates import compact
 from aisle.index.versions import Versions
 from aisle.index_jobs import rebuild_index, update_index
+from aisle.retriever.settings import RetrieverSettings
+from aisle.settings import Settings
+from aisle.stages import Workshop
 
 SETTINGS = aisle.load_settings(None, ["rebuild.gate.max_count_drift=1", "rebuild.gate.min_overlap=0"])
 BUYERS = pl.DataFrame({"user_id": ["v", "v", "w", "w"], "item_id": ["i0", "i1", "i4", "n0"]})
@@ -25,6 +30,32 @@ def night(run: Path, users: Path, out: Path, index: Path, engine=local_engine) -
     settings = aisle.load_settings(None, ["candidates.k=9", "candidates.part_events=30"])
     done, _ = candidates_for_users(Request(str(users), run, out, index=str(index)), settings, engine)
     return pl.read_parquet(done.folder / "candidates" / "*.parquet").sort("user_id", "rank")
+
+
+def trained(run: Path, out: Path, *, words: bool) -> Path:
+    """The shop of a run, trained by its recipe with or without words as a source."""
+    copytree(run / "prepare", out / "prepare")
+    recipe = {**Workshop(run).input("train").settings["retriever"], "words": words}
+    settings = Settings(retriever=RetrieverSettings.model_validate(recipe))
+    for stage in (pipeline.train, pipeline.index, pipeline.candidates):
+        stage(out, settings)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tea_run(tea_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run trained again without shared words, which an index does not hold of items that came later."""
+    return trained(tea_run, tmp_path_factory.mktemp("wordless") / "out", words=False)
+
+
+def test_words_of_items_that_came_are_not_known(tea_run: Path, tmp_path: Path) -> None:
+    """With words among the sources, answers differ in what new items share with a history, and in no item."""
+    run = trained(tea_run, tmp_path / "out", words=True)
+    of_run(run, teas(run, "oolong tea"), tmp_path)
+    served = aisle.Recommender.load(run, index=tmp_path / "index")
+    found = served.for_visitors(BUYERS, k=9)
+    assert "n0" in set(found.filter(pl.col("user_id") == "v")["item_id"])
+    assert found.filter(pl.col("item_id") == "n0")["words"].to_list() == [0.0]
 
 
 @pytest.fixture

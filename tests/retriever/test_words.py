@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 from aisle.data.history import Histories
-from aisle.data.words import WORDS, bm25, words_of
+from aisle.data.words import WORDS, Bm25, words_of
 from aisle.retriever import words
 from aisle.retriever.words import neighbours, similar_words, with_words
 
@@ -47,8 +47,8 @@ def test_scores_are_those_of_the_library():
 
 
 def test_without_words_nothing_is_similar():
-    queries, documents = bm25([[], []])
-    assert (queries @ documents).nnz == 0
+    statistics = Bm25.of([[], []])
+    assert (statistics.queries([[], []]) @ statistics.documents([[], []])).nnz == 0
     assert similar_words([[], []]).nnz == 0
 
 
@@ -79,7 +79,7 @@ def test_what_shares_words_with_a_history_is_found():
 def test_items_that_come_later_are_found_by_their_words():
     before = words_of(TEXTS)
     source = neighbours(similar_words(before), decay=0.5)
-    found = with_words(source, before, words_of(["argan oil for dry hair", "blue mascara"]))
+    found = with_words(source, before, words_of(["argan oil for dry hair", "blue mascara"]), trained=9)
     assert found.similar.shape == (11, 11)
     old = np.arange(9)
     np.testing.assert_array_equal(found.similar[old][:, old].toarray(), source.similar.toarray())
@@ -87,6 +87,15 @@ def test_items_that_come_later_are_found_by_their_words():
     assert pool.items[shares.argmax()] == 9
     assert 10 not in pool.items
     assert {0, 1, 7} == set(np.flatnonzero(found.similar[[9]].toarray()[0]))
+
+
+def test_items_added_one_by_one_are_as_if_added_together():
+    before, more = words_of(TEXTS), words_of(["argan oil for dry hair", "dry red lipstick"])
+    source = neighbours(similar_words(before), decay=0.5)
+    together = with_words(source, before, more, trained=9)
+    first = with_words(source, before, more[:1], trained=9)
+    second = with_words(first, [*before, *more[:1]], more[1:], trained=9)
+    np.testing.assert_allclose(second.similar.toarray(), together.similar.toarray(), rtol=1e-6)
 
 
 def test_similarities_are_sparse_and_sorted():
