@@ -26,9 +26,10 @@ def words_of(texts: Sequence[str]) -> list[list[str]]:
 class Bm25:
     """BM25 with the statistics of some texts, for these and for texts that come later.
 
-    `queries @ documents` are the scores: the sum over the words of a query of
+    `queries @ documents` are the scores: the sum over the words of a query, with
+    `idf = log(1 + (texts - df + .5) / (df + .5))`, of
 
-        idf * tf / (tf + k1 * (1 - b + b * length / mean length)), idf = log(1 + (texts - df + .5) / (df + .5)).
+        idf * tf / (tf + k1 * (1 - b + b * length / mean length))
 
     A word that occurs twice in a query counts twice; one that no text of the statistics has counts nothing.
     Source: Robertson and Zaragoza 2009, "The probabilistic relevance framework: BM25 and beyond", in the
