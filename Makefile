@@ -20,8 +20,8 @@ demo: $(STAMP)  ## the main job on the embedded shop
 	$(BIN)/aisle shop --users 1000 --items 400 --seed 7 --out runs/demo/shop
 	$(BIN)/aisle run --data runs/demo/shop/raw --out runs/demo/run
 
-test: $(STAMP)  ## fast tests (what CI runs)
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## fast tests (what CI runs), a file at a time on each core
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)  ## tests marked slow
 	$(BIN)/python -m pytest -m slow --timeout 3600
