@@ -21,7 +21,7 @@ demo: $(STAMP)  ## the main job on the embedded shop
 	$(BIN)/aisle run --data runs/demo/shop/raw --out runs/demo/run
 
 test: $(STAMP)  ## fast tests (what CI runs), a file at a time on each core
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)  ## tests marked slow
 	$(BIN)/python -m pytest -m slow --timeout 3600
