@@ -25,6 +25,15 @@ class Factors:
         product: Scores = self.users[user_rows] @ self.items.T
         return product
 
+    def _descended(
+        self, model: BayesianPersonalizedRanking | LogisticMatrixFactorization, past: Past
+    ) -> Self:
+        """The vectors of a model of gradient descent; those of users without history, left random, are 0."""
+        model.fit(sparse.csr_matrix(past.counts), show_progress=False)
+        self.users, self.items = model.user_factors, model.item_factors
+        self.users[past.histories.lengths == 0] = 0
+        return self
+
 
 @dataclass
 class Als(Factors):
@@ -79,10 +88,7 @@ class Bpr(Factors):
             num_threads=1,
             random_state=seed,
         )
-        model.fit(sparse.csr_matrix(past.counts), show_progress=False)
-        self.users, self.items = model.user_factors, model.item_factors
-        self.users[past.histories.lengths == 0] = 0
-        return self
+        return self._descended(model, past)
 
 
 @dataclass
@@ -110,7 +116,4 @@ class LogisticMf(Factors):
             num_threads=1,
             random_state=seed,
         )
-        model.fit(sparse.csr_matrix(past.counts), show_progress=False)
-        self.users, self.items = model.user_factors, model.item_factors
-        self.users[past.histories.lengths == 0] = 0
-        return self
+        return self._descended(model, past)

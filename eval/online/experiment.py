@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aisle.data.documents import write_document
 from aisle.data.errors import InputError
-from aisle.durable import write_whole
 from aisle.eval.online.buckets import BUCKETS, arms, buckets
 from aisle.eval.online.sequential import mixture_for
 from aisle.eval.runs import id_kind, require_columns
@@ -80,9 +80,7 @@ class Experiment(BaseModel):
         Raises:
             InputError: there is no such folder.
         """
-        if not path.parent.is_dir():
-            raise InputError("a file in a folder that is there", str(path), "make the folder first")
-        write_whole(path, self.model_dump_json(indent=2) + "\n")
+        write_document(path, self)
 
     @classmethod
     def read(cls, path: Path) -> "Experiment":

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aisle.data.documents import write_document
 from aisle.data.errors import InputError
-from aisle.durable import write_whole
 
 FORMAT = 1
 """Of the file; raised when older figures mean something else."""
@@ -85,9 +85,7 @@ class Figures(_Part):
         Raises:
             InputError: there is no such folder.
         """
-        if not path.parent.is_dir():
-            raise InputError("a file in a folder that is there", str(path), "make the folder first")
-        write_whole(path, self.model_dump_json(indent=2) + "\n")
+        write_document(path, self)
 
     @classmethod
     def read(cls, path: Path) -> "Figures":
