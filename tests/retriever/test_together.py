@@ -8,6 +8,7 @@ import pytest
 import torch
 from language_models import tiny_bert
 from pydantic import ValidationError
+from transformers import AutoModel, AutoTokenizer
 from worlds import COLOURS, THINGS, circle_shop
 
 from aisle.data.prepared import Prepared
@@ -123,12 +124,22 @@ def test_the_language_model_learns_and_is_written(model, shop, tmp_path, live_te
 
 
 def test_towers_gain_from_texts_that_learn(model, shop, tmp_path):
-    """Frozen vectors of a random language model say little; those that learn find what comes next."""
+    """To a language model whose words are all alike, items differ by little but length, until it learns.
+
+    Over seeds, frozen vectors gave at most 0.44 here, and those that learn at least 0.76.
+    """
+    alike = AutoModel.from_pretrained(model)
+    words = alike.get_input_embeddings().weight
+    with torch.no_grad():
+        words.copy_(words.mean(0).expand_as(words).clone())
+    alike.save_pretrained(tmp_path / "alike")
+    AutoTokenizer.from_pretrained(model).save_pretrained(tmp_path / "alike")
     best = {}
     for rate in (1e-9, 3e-3):
-        finetune(shop, TextSettings(), recipe(model, learning_rate=rate), tmp_path / str(rate), seed=0)
+        settings = recipe(tmp_path / "alike", learning_rate=rate).model_copy(update={"max_rounds": 12})
+        finetune(shop, TextSettings(), settings, tmp_path / str(rate), seed=0)
         best[rate] = json.loads((tmp_path / str(rate) / "finetune.json").read_text())["best"]
-    assert best[3e-3] > best[1e-9]
+    assert best[3e-3] > best[1e-9] + 0.1
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_been(model, shop, tmp_path, monkeypatch):
