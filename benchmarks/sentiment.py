@@ -39,7 +39,7 @@ RECIPES = {
     "datafiniti-reviews": {"frozen_layers": 3, "reviews_per_class": 700, "epochs": 2},
     "amazon-instruments-2014": {"frozen_layers": 3, "reviews_per_class": 700, "epochs": 2},
     CHINESE: {
-        "frozen_layers": 0, "reviews_per_class": 10_000, "epochs": 2, "batch_size": 32, "learning_rate": 1e-3,
+        "frozen_layers": 0, "reviews_per_class": 25_000, "epochs": 3, "batch_size": 32, "learning_rate": 1e-3,
     },
 }  # fmt: skip
 
@@ -88,8 +88,8 @@ def classifier(
         if not (folder / "model" / "modules.json").is_file():
             folder.mkdir(parents=True, exist_ok=True)
             own = PretrainSettings(
-                from_scratch=True, vocabulary_size=6000, layers=2, hidden=128, steps=150, batch_size=32,
-                round_steps=75, warmup_steps=30, learning_rate=1e-3, held_out_texts=200,
+                from_scratch=True, vocabulary_size=6000, layers=2, hidden=128, steps=3000, batch_size=32,
+                round_steps=500, warmup_steps=100, learning_rate=1e-3, held_out_texts=200,
             )  # fmt: skip
             pretrain(train.texts, EncoderSettings(max_tokens=64), own, folder, seed=SEED)
         encoder = EncoderSettings(max_tokens=160, model=str(folder / "model"))
