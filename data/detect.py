@@ -212,14 +212,24 @@ def built_in(name: str, look: Look) -> list[tuple[str, FileMapping]]:
 
 
 def _why_unknown(look: Look) -> str:
-    """Why no built-in mapping takes a file; of an incomplete catalogue, what it lacks."""
+    """Why no built-in mapping takes a file; of an incomplete catalogue or incomplete events, what they lack."""
     (catalogue,) = built_in_mappings()["catalogue"].file
+    events = min(built_in_mappings()["interactions"].file, key=_asks)
     read = {source for name in catalogue.columns for source in catalogue.sources(name)}
-    missing = [need for need in catalogue.needs if not _has_any(look, need)]
-    if len(missing) == 1 and read.issuperset(look.columns):
-        wanted = missing[0].replace("|", ", ")
-        return f"a catalogue needs at least one more column, one of {wanted}; it has {_listed(look.columns)}"
-    return f"no known items or events in its columns ({_listed(look.columns)})"
+    lacks = [need for need in catalogue.needs if not _has_any(look, need)]
+    if len(lacks) == 1 and read.issuperset(look.columns):
+        has = _listed(look.columns)
+        return f"a catalogue needs at least one more column, one of {_either(lacks)}; it has {has}"
+    unknown = f"no known items or events in its columns ({_listed(look.columns)})"
+    lacks = [need for need in events.needs if not _has_any(look, need)]
+    if len(lacks) == 1:
+        return f"{unknown}; events need at least one more, one of {_either(lacks)}"
+    return unknown
+
+
+def _either(lacks: list[str]) -> str:
+    """The columns of which one is wanted."""
+    return lacks[0].replace("|", ", ")
 
 
 def _asks(file: FileMapping) -> int:

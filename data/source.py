@@ -1,6 +1,7 @@
 """Events out of Parquet, a batch at a time: of a file, a folder, or what fsspec reaches by a URL."""
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from aisle.data.readers.canonical import canonical
 from aisle.data.readers.parquet import frame_of, staged, used_columns, whole
 from aisle.data.schema import EVENTS
 from aisle.data.settings import DataSettings
+
+log = logging.getLogger(__name__)
 
 BATCH_ROWS = 1 << 16
 BATCH_BYTES = 64 << 20
@@ -138,6 +141,14 @@ class EventSource:
                 "a Parquet file with events: user_id, item_id, and when or in which order",
                 f"none in {self.place} ({names}, ...)",
                 "rename the columns, or describe them in a mapping (docs/data.md)",
+            )
+        if without := [file.name for file, mapping in zip(self.files, mappings, strict=True) if not mapping]:
+            log.warning(
+                "%d of %d files in %s hold no events and are passed over: %s",
+                len(without),
+                len(self.files),
+                self.place,
+                ", ".join(without[:3]) + (", ..." if len(without) > 3 else ""),
             )
         latest = settings.clean.latest or datetime.now(UTC) + timedelta(days=1)
         reason = event_reason(settings.clean.earliest, latest)

@@ -24,7 +24,7 @@ def words_of(texts: Sequence[str]) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class Bm25:
-    """BM25 with the statistics of some texts, for these and for texts that come later.
+    """BM25 with the statistics of some texts, for these and for later ones, which `bm25s` cannot score.
 
     `queries @ documents` are the scores: the sum over the words of a query, with
     `idf = log(1 + (texts - df + .5) / (df + .5))`, of

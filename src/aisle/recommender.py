@@ -136,8 +136,6 @@ class Recommender:
         from aisle.ranker.ranker import Ranked
         from aisle.ranker.records import entries, events_table, history_events
 
-        if k < 1:
-            raise InputError("k of at least 1", f"{k}", "ask for more")
         if explain and self.ranker is None:
             raise InputError("a ranker to explain", "none in this run", "run `aisle ranker` first")
         kind = self.prepared.target_kinds[0]
@@ -157,7 +155,7 @@ class Recommender:
             user_id, rank, item_id, score; without a ranker also the score of each source.
 
         Raises:
-            InputError: a user is unknown: use :meth:`for_visitors`.
+            InputError: a user is unknown (use :meth:`for_visitors`), or `k` is below 1.
         """
         return self._best(self.retriever, self.prepared.user_ids.rows(user_ids), k)
 
@@ -175,7 +173,7 @@ class Recommender:
             As :meth:`for_users`.
 
         Raises:
-            InputError: the table cannot be read as events.
+            InputError: the table cannot be read as events, or `k` is below 1.
         """
         given = events_of(events, self.prepared.target_kinds[0])
         moment = self._moment if now is None else moment_of(now)
@@ -208,7 +206,13 @@ class Recommender:
         return found if self.ranker is None else self.ranker.in_order(retriever.prepared, found, k)
 
     def retrieved(self, k: int) -> int:
-        """Items to retrieve: with a ranker, lists as long as those that it learned from."""
+        """Items to retrieve: with a ranker, lists as long as those that it learned from.
+
+        Raises:
+            InputError: `k` below 1.
+        """
+        if k < 1:
+            raise InputError("k of at least 1", f"{k}", "ask for more")
         return k if self.ranker is None else max(k, self.ranker.model.settings.pairs.depth)
 
     @cached_property

@@ -102,6 +102,15 @@ def test_other_columns_make_no_catalogue(tmp_path: Path, header: str) -> None:
     assert detect(tmp_path).skipped["x.csv"].startswith("no known items or events")
 
 
+@pytest.mark.parametrize(
+    ("header", "lacks"),
+    [("user_id,item_id,rating", "timestamp, position"), ("user_id,timestamp", "item_id")],
+)
+def test_incomplete_events_are_told_what_they_lack(tmp_path: Path, header: str, lacks: str) -> None:
+    (tmp_path / "x.csv").write_text(f"{header}\n1,2,3\n")
+    assert detect(tmp_path).skipped["x.csv"].endswith(f"events need at least one more, one of {lacks}")
+
+
 MAPPING = """
 ignore = ["old*"]
 [[file]]

@@ -153,6 +153,19 @@ def test_users_come_from_a_url_or_a_run(tea_run: Path, events: Path, plain: Path
     assert summary.events == len(pl.read_parquet(tea_run / "prepare" / "events.parquet"))
 
 
+def test_files_without_events_are_named(
+    tea_run: Path, events: Path, plain: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mixed = shutil.copytree(events, tmp_path / "mixed")
+    pl.DataFrame({"colour": ["red"]}).write_parquet(mixed / "colours.parquet")
+    job(mixed, tea_run, tmp_path / "out")
+    assert_frame_equal(found(tmp_path / "out"), found(plain), rel_tol=1e-4)
+    total = len(list(mixed.iterdir()))
+    (told,) = {line for line in caplog.messages if "hold no events" in line}
+    assert told.startswith(f"1 of {total} files")
+    assert told.endswith("colours.parquet")
+
+
 class Killed(BaseException):
     """Stands for the end of the process."""
 

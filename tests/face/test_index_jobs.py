@@ -42,8 +42,12 @@ def test_an_index_by_a_distilled_encoder(settings: Settings, tmp_path: Path) -> 
     titles = [f"{title} {number}" for title in TITLES for number in range(9)]
     shop, small = catalogue(tmp_path / "items.csv", titles), tmp_path / "small"
     own = ["--encoder", settings.retriever.encoder.model, "--set", "retriever.encoder.max_tokens=32"]
+    killed = tmp_path / ".small.part"
+    killed.mkdir()
+    (killed / "half.safetensors").write_bytes(b"half")
     said = CliRunner().invoke(app, ["distill", str(shop), "--out", str(small), *own, "--json"])
     assert said.exit_code == 0, said.output
+    assert not (small / "half.safetensors").exists()
     facts = json.loads(said.stdout.splitlines()[-1])
     assert 0 < facts["before"] < facts["cosine"] <= 1
     encoder = settings.retriever.encoder.model_copy(update={"model": str(small)})

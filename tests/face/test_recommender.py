@@ -55,6 +55,17 @@ def test_a_new_item_is_found_by_its_text_at_once(shop: "aisle.Recommender") -> N
     assert known == shop.for_users(["u07"], k=20)["item_id"].to_list()
 
 
+def test_no_items_are_wanted(shop: "aisle.Recommender") -> None:
+    events = pl.DataFrame({"user_id": ["v"], "item_id": ["i0"]})
+    for ask in (
+        lambda: shop.recommend(["i0"], k=0),
+        lambda: shop.for_users(["u07"], k=0),
+        lambda: shop.for_visitors(events, k=0),
+    ):
+        with pytest.raises(InputError, match="k of at least 1"):
+            ask()
+
+
 def test_nobody_asks(shop: "aisle.Recommender") -> None:
     assert shop.for_users([]).is_empty()
     nobody = pl.DataFrame(schema={"user_id": pl.String, "item_id": pl.String})

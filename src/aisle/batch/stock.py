@@ -10,9 +10,9 @@ from aisle.data.ids import Ids
 
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     ".parquet": pl.read_parquet,
-    ".csv": pl.read_csv,
-    ".jsonl": pl.read_ndjson,
-    ".ndjson": pl.read_ndjson,
+    ".csv": lambda path: pl.read_csv(path, infer_schema=False),  # an id 00123 is no number
+    ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
+    ".ndjson": lambda path: pl.read_ndjson(path, infer_schema_length=None),
 }
 
 
@@ -33,9 +33,7 @@ def read_stock(path: Path, column: str | None, items: Ids) -> pl.Series:
         table = READERS[path.suffix.lower()](path)
         found = table.select(wanted)
         if column is not None:
-            value = pl.col(column)
-            told = value if found[column].dtype == pl.Boolean else value.cast(pl.Float64) > 0
-            found = found.filter(told.fill_null(False))
+            found = found.filter(_told(found[column]).fill_null(False))
     except KeyError:
         raise InputError(form, f"{path}", "check --stock") from None
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -45,3 +43,14 @@ def read_stock(path: Path, column: str | None, items: Ids) -> pl.Series:
     if not len(ids):
         raise InputError("items in stock", f"none of {path} is in the catalogue", "check the ids")
     return ids.alias("item_id")
+
+
+def _told(column: pl.Series) -> pl.Series:
+    """Whether each row's item is in stock: a number above 0, or true."""
+    if column.dtype == pl.Boolean:
+        return column
+    if column.dtype == pl.String:
+        words = {"true": "1", "false": "0"}
+        lowered = column.str.strip_chars().str.to_lowercase()
+        column = lowered.replace(words).replace("", None)
+    return column.cast(pl.Float64) > 0

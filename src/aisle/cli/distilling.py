@@ -30,6 +30,7 @@ def distill(
     from aisle.data.catalogue import read_catalogue
     from aisle.data.errors import InputError
     from aisle.data.text import render_items
+    from aisle.durable import remove
     from aisle.retriever.arithmetic import device
     from aisle.retriever.encoder import Encoder as Reads
     from aisle.retriever.smaller.distill import distill
@@ -44,6 +45,7 @@ def distill(
         Reads.load(reads, device()), texts, DistillSettings(layers=layers, epochs=epochs), chosen.seed
     )
     unfinished = out.with_name(f".{out.name}.part")
+    remove(unfinished)  # of a call that was killed
     found.encoder.save(unfinished)
     unfinished.rename(out)
     facts = {"out": str(out), "texts": found.texts, "cosine": found.after, "before": found.before}

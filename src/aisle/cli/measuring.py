@@ -115,10 +115,11 @@ def compare(
     shown: list[Any] = [changes_table(one.report, found)]
     if out is None:
         return Answer({"changes": facts}, shown)
+    from aisle.durable import write_whole
     from aisle.eval.report.compare_page import compare_html
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(compare_html(one.report, other.report, found), encoding="utf-8")
+    write_whole(out, compare_html(one.report, other.report, found))
     return Answer({"changes": facts, "page": str(out)}, [*shown, f"page: {out}"])
 
 
