@@ -81,9 +81,9 @@ def seeds(folders: Folders) -> None:
     reports = [report(folder) for folder in folders]
     used = [str(one["settings"]["run"]["seed"]) for one in reports]
     print(f"seeds {', '.join(used)}\n\n| model | recall@10 | ndcg@10 |\n|---|---|---|")
-    for name in filter(
-        set.intersection(*(set(one["ours"]) for one in reports)).__contains__, reports[0]["ours"]
-    ):
+    for name in reports[0]["ours"]:
+        if any(name not in one["models"] for one in reports):
+            continue  # a ranker that only some of them have
         cells = []
         for measure in ("recall@10", "ndcg@10"):
             values = [one["models"][name][measure]["value"] for one in reports]

@@ -212,7 +212,7 @@ def built_in(name: str, look: Look) -> list[tuple[str, FileMapping]]:
 
 
 def _why_unknown(look: Look) -> str:
-    """Why no built-in mapping takes a file; of an incomplete catalogue or incomplete events, what they lack."""
+    """Why no built-in mapping takes a file; of an incomplete catalogue or events, what they lack."""
     (catalogue,) = built_in_mappings()["catalogue"].file
     events = min(built_in_mappings()["interactions"].file, key=_asks)
     read = {source for name in catalogue.columns for source in catalogue.sources(name)}
