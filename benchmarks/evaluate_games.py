@@ -42,8 +42,11 @@ Whole = Callable[[], Report]
 Files = tuple[Path, Path]
 
 
-def of_folder(folder: Path) -> tuple[Whole, Files]:
-    """The evaluation of a run, and the files of one of its models and of the truth."""
+def of_folder(folder: Path, files_in: Path) -> tuple[Whole, Files]:
+    """The evaluation of a run, and the files of one of its models and of the truth.
+
+    The file has ranks for scores: where two scores are equal, each library has a rule of its own.
+    """
     prepared, place = Prepared(folder / "prepare"), folder / "evaluate"
     runs = {path.stem: path for path in sorted((place / "runs").glob("*.parquet"))}
     times = prepared.events("test").select("user_id", "item_id", "timestamp").collect()
@@ -59,7 +62,9 @@ def of_folder(folder: Path) -> tuple[Whole, Files]:
             past=prepared.past("test").select("user_id", "item_id", "timestamp", "rating").collect(),
         )
 
-    return whole, (runs["fused"], place / "truth.parquet")
+    untied = files_in / "fused.parquet"
+    pl.read_parquet(runs["fused"]).with_columns(score=-pl.col("rank").cast(pl.Float64)).write_parquet(untied)
+    return whole, (untied, place / "truth.parquet")
 
 
 def planted(folder: Path, users: int, items: int, k: int, models: int) -> tuple[Whole, Files]:
@@ -204,7 +209,8 @@ def main(
 ) -> None:
     """Print both tables."""
     with tempfile.TemporaryDirectory() as place:
-        whole, files = of_folder(folder) if folder else planted(Path(place), users, items, k, models)
+        files_in = Path(place)
+        whole, files = of_folder(folder, files_in) if folder else planted(files_in, users, items, k, models)
         seconds = []
         for _ in range(repeats):
             started = time.perf_counter()
