@@ -15,9 +15,9 @@ from aisle.data.settings import TextSettings
 from aisle.data.tables import TableWriter
 from aisle.index.settings import IndexSettings
 from aisle.retriever.candidates import build_index
-from aisle.retriever.cooccurrence import CoOccurrence, CoOccurrenceSettings
-from aisle.retriever.fusion import Fusion
+from aisle.retriever.fusion import Fusion, ShareWeight
 from aisle.retriever.model import Model, build, save
+from aisle.retriever.neighbours import Neighbours
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.sources import CO_OCCURRENCE
 from aisle.retriever.weights import FUSED, Weights
@@ -26,6 +26,9 @@ from aisle.stages import Workshop
 
 NEIGHBOURS = 50
 """Items that each item occurs together with."""
+
+DECAY = 0.65
+"""Of co-occurrence, a step back in the history."""
 
 EVENTS_EACH = 10
 """Events of a user, on average."""
@@ -95,28 +98,31 @@ def _model(shop: Path, out: Path, dim: int) -> None:
     items = len(prepared.item_ids)
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
-    settings = RetrieverSettings(dim=dim, towers=("ids",), inputs=(), text_similarity=False)
+    settings = RetrieverSettings(dim=dim, towers=("ids",), inputs=(), text_similarity=False, words=False)
     tower = build(settings, "ids", None, torch.ones(items, dtype=torch.bool), 0).eval()
     columns = rng.integers(items, size=(items, NEIGHBOURS))
     offsets = NEIGHBOURS * np.arange(items + 1)
     values = rng.random(items * NEIGHBOURS, np.float32)
     similar = sparse.csr_array((values, columns.ravel(), offsets), (items, items))
     similar.sum_duplicates()
-    recipe = CoOccurrenceSettings()
-    fusion = Fusion((1.0,), co_occurrence=0.5)
+    fusion = Fusion((1.0,), (ShareWeight(0.5),))
     model = Model(
         kinds={"two_tower": "ids"},
         towers={"two_tower": tower},
         temperatures={"two_tower": 0.07},
         similarity=None,
-        co_occurrence=CoOccurrence(recipe, similar),
-        weights=Weights(fusion, {"two_tower": Fusion((1.0,))}, {}),
-        priors={name: np.zeros(items, np.float32) for name in (FUSED, "two_tower")},
+        neighbours={CO_OCCURRENCE: Neighbours(similar, DECAY)},
+        weights=Weights(
+            fusion, {"two_tower": Fusion((1.0,)), CO_OCCURRENCE: Fusion((), (ShareWeight(1.0),))}, {}
+        ),
+        priors={name: np.zeros(items, np.float32) for name in (FUSED, "two_tower", CO_OCCURRENCE)},
         settings=settings,
         reads=None,
         items=prepared.item_ids.values,
         text=None,
-        about={"text_similarity": None, CO_OCCURRENCE: vars(recipe), "texts": None},
+        words=None,
+        trained=items,
+        about={"text_similarity": None, "texts": None},
     )
     save(model, out)
 

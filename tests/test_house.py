@@ -1,6 +1,7 @@
 """The house: layers, names, files, start-up time, and what the wheel holds."""
 
 import ast
+import importlib.util
 import re
 import statistics
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -50,6 +52,25 @@ def test_code_imports_absolutely() -> None:
         if name.startswith(".") or name.partition(".")[0] in COMPONENTS
     }
     assert wrong == set(), "write `from aisle.data...`"
+
+
+def test_benchmarks_find_what_they_import() -> None:
+    """No test runs them, so that a name that has moved would break them unseen."""
+    lost = {
+        f"{path.name}: {node.module}.{alias.name}"
+        for path in (ROOT / "benchmarks").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aisle")
+        for alias in node.names
+        if not has(importlib.import_module(str(node.module)), alias.name)
+    }
+    assert lost == set()
+
+
+def has(module: ModuleType, name: str) -> bool:
+    """Whether a module has a name, or a module of this name below it."""
+    below = hasattr(module, "__path__") and importlib.util.find_spec(f"{module.__name__}.{name}") is not None
+    return hasattr(module, name) or below
 
 
 def test_only_the_towers_import_torch() -> None:
