@@ -9,7 +9,7 @@ from aisle.eval.leaks import Leaks
 from aisle.eval.measuring import Measured
 from aisle.eval.metrics.measure import NEEDS, is_known
 from aisle.eval.profiles import Profiles
-from aisle.eval.sampled import what_sampling_does
+from aisle.eval.report.schema import Sampled
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.truth import Truth
 
@@ -30,6 +30,7 @@ def caveats(
     tests: int,
     leaks: Leaks | None = None,
     profiles: Profiles | None = None,
+    sampled: Sampled | None = None,
 ) -> Iterator[str]:
     """Sentences, each about something that was left out, merged, ignored or cannot be decided.
 
@@ -37,6 +38,7 @@ def caveats(
         tests: number of comparisons.
         leaks: what the leak checks found.
         profiles: what the users cared for before.
+        sampled: metrics over samples, and what sampling does to them.
     """
     for finding in leaks.findings if leaks else ():
         yield f"{finding.severity.capitalize()} ({finding.check}): {finding.what}"
@@ -69,11 +71,8 @@ def caveats(
             listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
             verb = "is" if len(missing) == 1 else "are"
             yield f"{about} not given: {listed} {verb} left out."
-    if settings.sampled_negatives and catalogue is not None:
-        exact = {name: {m: e.value for m, e in model.estimates.items()} for name, model in measured.items()}
-        sampled = {name: model.sampled for name, model in measured.items()}
-        yield from what_sampling_does(exact, sampled, settings.sampled_negatives, catalogue.size)
-    elif settings.sampled_negatives:
+    yield from sampled.notes if sampled else ()
+    if settings.sampled_negatives and catalogue is None:
         yield "The catalogue was not given: sampled metrics are left out."
     if tests and tests / (settings.permutations + 1) >= 1 - settings.confidence:
         yield f"{tests} comparisons are too many for {settings.permutations} permutations to decide any."

@@ -14,14 +14,15 @@ from aisle.eval.catalogue import Catalogue
 from aisle.eval.caveats import caveats
 from aisle.eval.comparing import compare
 from aisle.eval.concentration import SHARES, Popular
-from aisle.eval.files import read_catalogue, read_run, read_truth
+from aisle.eval.files import read_catalogue, read_parquet, read_run, read_truth
 from aisle.eval.leaks import Material, Strategy, check_leaks
-from aisle.eval.measuring import Ground, measure
+from aisle.eval.measuring import Ground, Measured, measure
 from aisle.eval.metrics.measure import parse
 from aisle.eval.profiles import Profiles
 from aisle.eval.protocol import describe
 from aisle.eval.report.schema import Method, Popularity, Report, Sampled
-from aisle.eval.runs import check_truth
+from aisle.eval.runs import check_past, check_truth
+from aisle.eval.sampled import what_sampling_does
 from aisle.eval.seeds import by_model, merge, seed_weights, values_by_seed
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.slices import Known, slices
@@ -70,6 +71,8 @@ def evaluate(
             f"models among {', '.join(models)}", f"`ours` names {unknown[0]!r}", "correct the name"
         )
     wanted = check_truth(truth)
+    if past is not None:
+        check_past(past, wanted)
     if past is not None and catalogue is not None and not catalogue.has("events"):
         catalogue = catalogue.counted(past)
     profiles = None
@@ -90,6 +93,7 @@ def evaluate(
     if material is not None:
         leaks = check_leaks(material, [found for model in measured.values() for found in model.findings])
     comparisons = compare(measured, settings, seed, ours)
+    among = _sampled(measured, settings, catalogue)
     report = Report(
         protocol=describe(
             protocol or {},
@@ -111,12 +115,7 @@ def evaluate(
             wanted=popular.wanted(wanted),
             models={name: list(model.popular) for name, model in measured.items()},
         ),
-        sampled=Sampled(
-            negatives=settings.sampled_negatives,
-            models={name: dict(model.sampled) for name, model in measured.items()},
-        )
-        if settings.sampled_negatives and catalogue is not None
-        else None,
+        sampled=among,
         runs={name: run.counts for name, run in single.items()},
         seeds=values_by_seed(models, single, settings.tested),
         method=Method(
@@ -125,7 +124,7 @@ def evaluate(
             permutations=settings.permutations,
             seed=seed,
         ),
-        warnings=list(caveats(wanted, single, settings, catalogue, len(comparisons), leaks, profiles)),
+        warnings=list(caveats(wanted, single, settings, catalogue, len(comparisons), leaks, profiles, among)),
         versions={
             "python": platform.python_version(),
             **{package: version(package) for package in ("aisle", "numpy", "polars")},
@@ -136,6 +135,18 @@ def evaluate(
     return report.model_copy(update={"slices": apart})
 
 
+def _sampled(
+    measured: Mapping[str, Measured], settings: EvaluateSettings, catalogue: Catalogue | None
+) -> Sampled | None:
+    """Sampled metrics, if they were asked for and can be had."""
+    if not settings.sampled_negatives or catalogue is None:
+        return None
+    exact = {name: {m: e.value for m, e in model.estimates.items()} for name, model in measured.items()}
+    models = {name: dict(model.sampled) for name, model in measured.items()}
+    notes = what_sampling_does(exact, models, settings.sampled_negatives, catalogue.size)
+    return Sampled(negatives=settings.sampled_negatives, models=models, notes=notes)
+
+
 def evaluate_files(
     runs: Mapping[str, Path],
     truth: Path,
@@ -143,6 +154,7 @@ def evaluate_files(
     catalogue: Path | None = None,
     vectors: Path | None = None,
     train: Path | None = None,
+    users: Path | None = None,
     split: Strategy | None = None,
     protocol: Mapping[str, JsonValue] | None = None,
     settings: EvaluateSettings | None = None,
@@ -158,6 +170,8 @@ def evaluate_files(
         vectors: Parquet with item_id and vector, for diversity; needs `catalogue`.
         train: what the models learned from, Parquet or TREC qrels; leaks are looked for between it and the
             truth (:mod:`aisle.eval.leaks`), and new users and items are reported apart.
+        users: Parquet with user_id and what models know of the users; leaks are looked for in its numbers;
+            needs `train`.
         split: how the truth was split off from `train`, for these checks and the protocol.
 
     Raises:
@@ -165,12 +179,17 @@ def evaluate_files(
     """
     if vectors is not None and catalogue is None:
         raise InputError("the items of the vectors", "vectors alone", "pass the catalogue, too (--items)")
+    if users is not None and train is None:
+        raise InputError("what came before the truth", "users alone", "pass what was learned from (--train)")
     wanted = read_truth(truth)
     items = None if catalogue is None else read_catalogue(catalogue, vectors)
     past = None if train is None else read_truth(train)
     material = None
     if past is not None:
-        material = Material.of_files(past, wanted, strategy=split, items=items.items if items else None)
+        of_users = None if users is None else read_parquet(users)
+        material = Material.of_files(
+            past, wanted, strategy=split, items=items.items if items else None, users=of_users
+        )
     return evaluate(
         wanted,
         {name: read_run(path) for name, path in runs.items()},

@@ -91,14 +91,7 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
     require_columns(frame, "user_id", "item_id", what=what)
     if "score" not in frame.columns and "rank" not in frame.columns:
         require_columns(frame, "score", what=what)
-    for column, expected in (("user_id", truth.user_kind), ("item_id", truth.item_kind)):
-        found = id_kind(frame, column, what)
-        if found != expected and len(frame):
-            raise InputError(
-                f"{column} as {expected}, as in the truth",
-                f"{found} in {what}",
-                "write the ids of run and truth as the same type",
-            )
+    _same_ids(frame, truth, what)
     _numbers(frame, "score", what)
     if "rank" in frame.columns:
         _ranks(frame, what)
@@ -125,6 +118,27 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
             "check that run and truth come from the same prepared data",
         )
     return run.drop("rank")
+
+
+def check_past(frame: pl.DataFrame, truth: Truth) -> None:
+    """Nothing, if what was known before can be held against the truth.
+
+    Raises:
+        InputError: a column is missing, a user is null, or ids are written in another way than in the truth.
+    """
+    require_columns(frame, "user_id", "item_id", what="train")
+    _same_ids(frame.filter(pl.col("item_id").is_not_null()), truth, "train")
+
+
+def _same_ids(frame: pl.DataFrame, truth: Truth, what: str) -> None:
+    for column, expected in (("user_id", truth.user_kind), ("item_id", truth.item_kind)):
+        found = id_kind(frame, column, what)
+        if found != expected and len(frame):
+            raise InputError(
+                f"{column} as {expected}, as in the truth",
+                f"{found} in {what}",
+                f"write the ids of {what} and the truth as the same type",
+            )
 
 
 def require_columns(frame: pl.DataFrame, *columns: str, what: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
-from leak_world import clean
+from leak_world import START, clean
 
 from aisle.data.schema import EVENTS
 from aisle.eval.leaks import Material
@@ -139,6 +139,74 @@ def future_attribute() -> Material:
     return clean().material(items=items.select("item_id", attributes=pl.concat_list(named)))
 
 
+def with_features(of: str, number: pl.Expr, past_alone: bool = False) -> Material:
+    """Files of a split by time with a number of each user or item in all of their events in train."""
+    world = clean(strategy="time")
+    known = pl.concat([world.parts["train"], world.parts["validation"]])
+    source = known if past_alone else pl.concat(world.parts.values())
+    told = source.group_by(of).agg(number=number)
+    return Material.of_files(known.join(told, on=of), world.parts["test"], strategy="time")
+
+
+def users_of(number: pl.Expr, past_alone: bool = False) -> Material:
+    """The same in a table of the users."""
+    world = clean(strategy="time")
+    known = pl.concat([world.parts["train"], world.parts["validation"]])
+    source = known if past_alone else pl.concat(world.parts.values())
+    users = source.group_by("user_id").agg(number=number)
+    return Material.of_files(known, world.parts["test"], strategy="time", users=users)
+
+
+def future_count_of_users() -> Material:
+    """How much a user bought, the test included."""
+    return users_of(pl.len())
+
+
+def future_stars_of_users() -> Material:
+    """Mean stars that a user gave, the test included."""
+    return users_of(pl.col("rating").mean())
+
+
+def future_recency_of_users() -> Material:
+    """Whole days since the last event, the test included."""
+    return users_of((START + timedelta(days=400) - pl.col("timestamp").max()).dt.total_days())
+
+
+def future_last_event_of_users() -> Material:
+    """The date of the last event, the test included."""
+    return users_of(pl.col("timestamp").max())
+
+
+def future_count_in_events() -> Material:
+    """How often the item of an event was bought, the test included."""
+    return with_features("item_id", pl.len())
+
+
+def future_count_of_users_in_events() -> Material:
+    """How much the user of an event bought, the test included, as models like it."""
+    return with_features("user_id", pl.len().log1p())
+
+
+def followed(column: pl.Expr) -> Material:
+    """Files of a clean world whose train knows something about each user's next event."""
+    world = clean()
+    events = pl.concat(world.parts.values()).sort("user_id", "timestamp").with_columns(known=column)
+    tested = world.parts["test"].select("user_id", "item_id")
+    known = events.join(tested, on=["user_id", "item_id"], how="anti")
+    return Material.of_files(known, world.parts["test"], strategy="leave_one_out")
+
+
+def next_items() -> Material:
+    """The item that a user takes next, on each row."""
+    return followed(pl.col("item_id").shift(-1).over("user_id"))
+
+
+def next_moments() -> Material:
+    """Hours until the next event."""
+    gap = pl.col("timestamp").shift(-1).over("user_id") - pl.col("timestamp")
+    return followed(gap.dt.total_seconds() / 3600)
+
+
 def renamed(order: list[str]) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """Gives items their place in `order` as an id."""
     ids = {item: f"i{place}" for place, item in enumerate(order)}
@@ -230,6 +298,14 @@ PLANTED = {
     future_log_count: "future features",
     future_stars: "future features",
     future_attribute: "future features",
+    future_count_of_users: "future features",
+    future_stars_of_users: "future features",
+    future_recency_of_users: "future features",
+    future_last_event_of_users: "future features",
+    future_count_in_events: "future features",
+    future_count_of_users_in_events: "future features",
+    next_items: "next event",
+    next_moments: "next event",
     ids_in_order_of_sessions: "item order",
     ids_by_popularity: "item order",
     catalogue_by_popularity: "item order",

@@ -227,7 +227,12 @@ def full() -> Report:
             )
         ],
     )
-    sampled = Sampled(negatives=99, models={model: {"ndcg@10": 0.5 + VALUES[model]} for model in VALUES})
+    sampled = Sampled(
+        negatives=99,
+        models={model: {"ndcg@10": 0.5 + VALUES[model]} for model in VALUES},
+        notes=["Sampled metrics are no estimates.", "Sampling swaps nobody."],
+    )
+    seeds = {"two_tower": {"0": {"ndcg@10": 0.058}, "1": {"ndcg@10": 0.062}}}
     context = Context(
         calibration=calibration,
         examples=[
@@ -241,7 +246,13 @@ def full() -> Report:
         peak_memory={"train": 2**30},
     )
     return report.model_copy(
-        update={"slices": parts, "popularity": popularity, "leaks": leaked(), "sampled": sampled}
+        update={
+            "slices": parts,
+            "popularity": popularity,
+            "leaks": leaked(),
+            "sampled": sampled,
+            "seeds": seeds,
+        }
     ).with_context(context)
 
 

@@ -13,6 +13,7 @@ from aisle.eval.leaks.item_order import ITEM_ORDER
 from aisle.eval.leaks.known_pairs import KNOWN_PAIRS
 from aisle.eval.leaks.lists import NAME, check_lists
 from aisle.eval.leaks.material import Check, Material, Strategy
+from aisle.eval.leaks.next_event import NEXT_EVENT
 from aisle.eval.leaks.split_shape import SPLIT_SHAPE
 from aisle.eval.leaks.texts import TEXTS
 from aisle.eval.leaks.time_order import TIME_ORDER
@@ -26,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     COPIED_USERS,
     TEXTS,
     FEATURES,
+    NEXT_EVENT,
     ITEM_ORDER,
     TRIVIAL,
 )

@@ -10,9 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from aisle.data.history import event_time
-from aisle.data.schema import of_kinds
+from aisle.data.schema import EVENTS, of_kinds
 from aisle.eval.events import events_of
 from aisle.eval.leaks.finding import Finding, Severity
+from aisle.eval.runs import require_columns
 
 Strategy = Literal["leave_one_out", "time", "ratio", "users"]
 """How tested events were split off: the last of each user, all from a moment on, or those of other users."""
@@ -34,6 +35,8 @@ class Material:
         texts: makes the table (item_id, text) of what models read about the items.
         corpus: whatever else a model was trained to read.
         seen_kinds: kinds of events that take an item out of a user's results; empty: all.
+        users: what models know of the users: user_id, and columns in which checks look for numbers.
+        extras: train, row for row: user_id, item_id, `time`, and the columns that are not those of events.
     """
 
     parts: Mapping[str, pl.LazyFrame]
@@ -44,6 +47,8 @@ class Material:
     texts: Callable[[], pl.DataFrame] | None = None
     corpus: Sequence[str] | None = None
     seen_kinds: Sequence[Any] = ()
+    users: pl.DataFrame | None = None
+    extras: pl.DataFrame | None = None
 
     @classmethod
     def of_files(
@@ -53,13 +58,16 @@ class Material:
         *,
         strategy: Strategy | None = None,
         items: pl.DataFrame | None = None,
+        users: pl.DataFrame | None = None,
     ) -> "Material":
         """Anybody's tables: what models learned from, what users wanted, and the catalogue.
 
         Args:
-            train: user_id and item_id; if there are any, timestamp, position, rating and text count, too.
-            truth: the same.
+            train: user_id and item_id; if there are any, timestamp, position, rating and text count, too, and
+                other columns are looked at as features.
+            truth: the same, without features.
             items: item_id, texts and numbers.
+            users: user_id and numbers.
 
         Raises:
             InputError: a column is missing, or no date where a date is expected.
@@ -74,7 +82,12 @@ class Material:
             if words:
                 told = items.select("item_id", text=pl.concat_str(words, separator=" ", ignore_nulls=True))
                 texts = told.clone
-        return cls(parts, strategy, masked=False, items=items, texts=texts)
+        if users is not None:
+            require_columns(users, "user_id", what="the table of users")
+            users = users.with_columns(pl.col("user_id").cast(pl.String))
+        of_events = parts["train"].select("user_id", "item_id", time=event_time()).collect()
+        extras = of_events.hstack(train.drop("time", *EVENTS.names(), strict=False))
+        return cls(parts, strategy, masked=False, items=items, texts=texts, users=users, extras=extras)
 
     @cached_property
     def past(self) -> pl.DataFrame:

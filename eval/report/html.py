@@ -20,6 +20,7 @@ from aisle.eval.report.sections.models import (
     sampled_metrics,
 )
 from aisle.eval.report.sections.roles import key
+from aisle.eval.report.sections.seeds import by_seed
 from aisle.eval.report.sections.slices import parts
 from aisle.eval.report.sections.spread import spread
 from aisle.eval.report.verdict import evidence, verdict
@@ -41,13 +42,17 @@ def _parts(report: Report) -> dict[str, Any]:
         "evidence": evidence(report),
         "facts": _facts(report),
         "findings": findings(report),
-        "warnings": without_leaks(report.warnings, report.leaks),
+        "warnings": [
+            warning
+            for warning in without_leaks(report.warnings, report.leaks)
+            if report.sampled is None or warning not in report.sampled.notes
+        ],
         "leaks": leak_parts(report.leaks) if report.leaks else None,
         "duel": duel(report),
         "key": key(report),
         "level": f"{report.method.confidence:.0%}",
         "primary": report.primary,
-        "leaders": [*leaders(report), *([forest] if forest else [])],
+        "leaders": [*leaders(report), *(figure for figure in (forest, by_seed(report)) if figure)],
         "all_metrics": at_cut_off(report),
         "other_tests": other_tests(report),
         "sampled": sampled_metrics(report),

@@ -115,7 +115,7 @@ class Method(BaseModel):
 
 
 class Sampled(BaseModel):
-    """Metrics over samples, which are no estimates of those over all items; `warnings` says what they do."""
+    """Metrics over samples, which are no estimates of those over all items; `notes` says what they do."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -123,6 +123,7 @@ class Sampled(BaseModel):
     models: dict[str, dict[str, float]] = Field(
         description="model, measure, value: the mean over all samples"
     )
+    notes: list[str] = Field([], description="what sampling does to these values; in `warnings`, too")
 
 
 class Report(Context):

@@ -117,6 +117,23 @@ def test_sampled_values_stand_beside_the_exact_ones():
     assert "among 99 others" not in text(html(made()))
 
 
+def test_what_sampling_does_stands_beside_the_sampled_values_alone():
+    report = full()
+    assert report.sampled is not None
+    said = text(html(report.model_copy(update={"warnings": [*report.sampled.notes, "Another warning."]})))
+    assert said.count("Sampled metrics are no estimates. Sampling swaps nobody.") == 1
+    assert said.index("Another warning.") < said.index("Sampled ndcg@10 Sampled metrics are no estimates.")
+    assert said.count("Sampling swaps nobody.") == 1
+
+
+def test_every_seed_stands_below_the_mean():
+    said = text(html(full()))
+    assert "two_tower, mean: 0.0600, 0.0" in html(full())
+    assert "two_tower, seed 1: 0.0620" in html(full())
+    assert "model, seed ndcg@10 two_tower, 0 0.0580 two_tower, 1 0.0620" in said
+    assert "by seed" not in text(html(made()))
+
+
 def test_every_kind_of_parts_has_a_plot():
     figures = parts(full())
     assert [figure.title for figure in figures] == ["users", "items", "price"]

@@ -68,7 +68,7 @@ def everyone(report: Report) -> list[tuple[str, str, Mapping[str, Estimate]]]:
     return [(name, role_of(report, name), report.models[name]) for name in report.ranking()]
 
 
-def sampled_metrics(report: Report) -> Grid | None:
+def sampled_metrics(report: Report) -> Figure | None:
     """Sampled values beside those over all items; None where nobody asked for them."""
     found = report.sampled
     if found is None or not found.models:
@@ -79,8 +79,16 @@ def sampled_metrics(report: Report) -> Grid | None:
         for measure in shown
         for model in report.ranking()
     ]
-    columns = ["model", "measure", f"among {found.negatives:,} others", "among all items"]
-    return Grid("", columns, rows)
+    among = f"among {found.negatives:,} others"
+    grid = Grid("", ["model", "measure", among, "among all items"], rows)
+    measure = report.primary if report.primary in shown else shown[0]
+    drawn = []
+    for model in report.ranking():
+        role, exact = role_of(report, model), report.models[model][measure]
+        drawn.append(Dot(f"{model}, all items", exact.value, exact.low, exact.high, role))
+        drawn.append(Dot(f"{model}, {among}", found.models[model][measure], None, None, role))
+    svg = dots(drawn, name=f"{measure} {among} and among all items", axis=measure)
+    return Figure(f"Sampled {measure}", svg, [grid], " ".join(found.notes))
 
 
 def differences(report: Report) -> Figure | None:

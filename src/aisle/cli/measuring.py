@@ -53,6 +53,12 @@ def evaluate(
             "--train", help="What the models learned from: leaks are looked for between it and --truth."
         ),
     ] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            "--users", help="Parquet with user_id and what models know of the users, for leak checks."
+        ),
+    ] = None,
     split: Annotated[
         Split | None, typer.Option("--split", help="How --truth was split off from --train.")
     ] = None,
@@ -64,11 +70,24 @@ def evaluate(
     """Hold candidates against baselines, or any runs (--run) against a truth."""
     settings = settings_of(config, set_, seed=seed)
     if run:
-        files = {"catalogue": items, "vectors": vectors, "train": train, "split": split and split.value}
+        files = {
+            "catalogue": items,
+            "vectors": vectors,
+            "train": train,
+            "users": users,
+            "split": split and split.value,
+        }
         return _evaluate_files(run, truth, files, out, settings)
     from aisle.data.errors import InputError
 
-    beside = {"--truth": truth, "--items": items, "--vectors": vectors, "--train": train, "--split": split}
+    beside = {
+        "--truth": truth,
+        "--items": items,
+        "--vectors": vectors,
+        "--train": train,
+        "--users": users,
+        "--split": split,
+    }
     given = next((name for name, value in beside.items() if value is not None), None)
     if out is None or given:
         found = f"{given} without --run" if given else "neither"
