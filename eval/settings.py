@@ -1,12 +1,23 @@
 """What can be set about evaluation."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, parse
 
 CutOff = Annotated[int, Field(ge=1)]
+
+
+def _nearest_to_ten(known: Mapping[str, Any]) -> tuple[str, str]:
+    """What is tested where nobody says: ndcg and recall at the cut-off that is nearest to 10.
+
+    >>> _nearest_to_ten({"k": (5, 20)})
+    ('ndcg@5', 'recall@5')
+    """
+    k = min(known.get("k", (10,)), key=lambda k: (abs(k - 10), k))
+    return f"ndcg@{k}", f"recall@{k}"
 
 
 class EvaluateSettings(BaseModel):
@@ -35,9 +46,14 @@ class EvaluateSettings(BaseModel):
         "or categories and the past (`miscalibration`) are left out where that is not given",
     )
     k: tuple[CutOff, ...] = Field((1, 5, 10, 20, 50, 100), description="cut-offs of every metric")
-    primary: str = Field("ndcg@10", description="the measure that orders the models and gives the verdict")
+    primary: str = Field(
+        default_factory=lambda known: _nearest_to_ten(known)[0],
+        description="the measure that orders the models and gives the verdict; unless it is set, at the "
+        "cut-off of `k` that is nearest to 10",
+    )
     tested: tuple[str, ...] = Field(
-        ("ndcg@10", "recall@10"), description="measures on which every pair of models is compared by a test"
+        default_factory=lambda known: _nearest_to_ten(known),
+        description="measures on which every pair of models is compared by a test; the same holds",
     )
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="level of all intervals; tests reject at 1 - confidence"

@@ -189,7 +189,10 @@ def _explained(problems: Sequence[ErrorDetails]) -> InputError:
         else "settings that contradict each other"
     )
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return InputError(message, found, f"change {name or 'one of them'}; `aisle settings` describes every key")
+    fix = f"change {name or 'one of them'}; `aisle settings` describes every key"
+    if problem["type"] == "value_error":
+        return InputError(f"a usable {name}" if name else "settings that fit", f"{found}: {message}", fix)
+    return InputError(message, found, fix)
 
 
 def nearest(name: str, known: Sequence[str]) -> list[str]:

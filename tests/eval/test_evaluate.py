@@ -5,6 +5,7 @@ import time
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from aisle.data.errors import InputError
 from aisle.eval.catalogue import Catalogue
@@ -248,3 +249,13 @@ def test_a_whole_benchmark_takes_less_than_a_minute():
     report = evaluate(truth, runs, catalogue=Catalogue(items))
     assert time.process_time() - started < 60
     assert (len(report.models), report.method.resamples) == (12, 1000)
+
+
+@pytest.mark.parametrize(("cut_offs", "k"), [((5, 20), 5), ([100, 20], 20), ((1,), 1), ((1, 10), 10)])
+def test_the_measures_that_nobody_set_follow_the_cut_offs(cut_offs, k):
+    settings = EvaluateSettings.model_validate({"k": cut_offs})
+    assert settings.primary == f"ndcg@{k}"
+    assert settings.tested == (f"ndcg@{k}", f"recall@{k}")
+    assert EvaluateSettings(k=(5, 20), primary="mrr@20", tested=()).primary == "mrr@20"
+    with pytest.raises(ValidationError, match="ndcg@10 is not measured"):
+        EvaluateSettings(k=(5, 20), primary="ndcg@10")
