@@ -240,22 +240,25 @@ class Job:
         return int(np.random.SeedSequence((self.seed, place)).generate_state(1)[0]) if place else self.seed
 
 
-def claim(out: Path, settings: RetrieverSettings, text: TextSettings, seed: int) -> None:
-    """Note in `out` whose trainings are kept there: their checkpoints are of use to the same recipe alone.
+def claim(job: Job) -> None:
+    """Note whose trainings are kept in a job's folder: their checkpoints are of use to the same recipe alone.
+
+    The language model is told by its weights, wherever it lies.
 
     Raises:
         InputError: it is another one's.
     """
     recipe = {
-        "retriever": settings.model_dump(mode="json", exclude={"report_to": True, "encoder": {"model"}}),
-        "text": text.model_dump(mode="json"),
-        "seed": seed,
+        "retriever": job.settings.model_dump(mode="json", exclude={"report_to": True, "encoder": {"model"}}),
+        "encoder": job.encoder.fingerprint if job.encoder else None,
+        "text": job.text.model_dump(mode="json"),
+        "seed": job.seed,
     }
-    note = out / "recipe.json"
+    note = job.out / "recipe.json"
     if note.is_file() and json.loads(note.read_text()) != recipe:
         raise InputError(
             "an empty folder, or trainings of the same settings and seed",
-            f"those of others in {out}",
+            f"those of others in {job.out}",
             "take another folder, or remove that one",
         )
     write_whole(note, json.dumps(recipe, indent=1) + "\n")

@@ -188,7 +188,7 @@ def _search(job: Job) -> _Searched:
     """Train on train, and decide on validation."""
     keep_freed_memory()
     if processes.is_first():
-        claim(job.out, job.settings, job.text, job.seed)
+        claim(job)
     kinds = tower_names(job.settings.towers)
     fits = {name: job.search(name, kind, at) for at, (name, kind) in enumerate(kinds.items())}
     shop, before = (job.prepared, job.users), BEFORE["validation"]

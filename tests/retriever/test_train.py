@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from language_models import tiny_bert
 from worlds import circle_shop, write_prepared
 
 from aisle.data.errors import InputError
@@ -153,6 +154,13 @@ def test_a_training_killed_after_its_end_does_not_go_on(shop, sequence, tmp_path
     train(shop, TEXT, SMALL, tmp_path, seed=0)
     assert fingerprint(tmp_path / "model") == fingerprint(sequence / "model")
     assert (tmp_path / "curve.jsonl").read_text() == (sequence / "curve.jsonl").read_text()
+
+
+def test_trainings_of_another_language_model_are_not_gone_on_with(shop, sequence, tmp_path):
+    shutil.copy(sequence / "recipe.json", tmp_path)
+    other = SMALL.encoder.model_copy(update={"model": str(tiny_bert(tmp_path / "language-model"))})
+    with pytest.raises(InputError, match="trainings of the same settings"):
+        train(shop, TEXT, SMALL.model_copy(update={"encoder": other}), tmp_path, seed=0)
 
 
 def test_the_curve_and_the_model_say_how_it_went(sequence):
