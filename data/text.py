@@ -83,7 +83,7 @@ def render_history(
             continue
         before = text + settings.history_separator if text else ""
         if count_tokens(before + entry) > settings.history_tokens:
-            opening = before + _parse(parts[0])[0][0]
+            opening = before + _opening(parts[0])
             return _cut(before + entry, opening, settings.history_tokens, count_tokens) or text
         text = before + entry
     return text
@@ -114,11 +114,11 @@ def _fill(parts: Sequence[str], values: Mapping[str, str], separator: str) -> st
     A part's closing punctuation gives way to a separator that is more than a space.
     """
     texts, known = [], False
-    for pieces in map(_parse, parts):
-        fields = [field for _, field in pieces if field is not None]
-        if all(values.get(field) for field in fields):
+    for literals, fields in map(_parse, parts):
+        said = tuple(map(values.get, fields))
+        if all(said):
             known = known or bool(fields)
-            texts.append("".join(literal + (values[field] if field else "") for literal, field in pieces))
+            texts.append(literals % said)
     if not known:
         return ""
     if separator.strip():
@@ -127,9 +127,16 @@ def _fill(parts: Sequence[str], values: Mapping[str, str], separator: str) -> st
 
 
 @lru_cache
-def _parse(part: str) -> tuple[tuple[str, str | None], ...]:
-    """Pairs of a literal and the field behind it."""
-    return tuple((literal, field) for literal, field, _, _ in Formatter().parse(part))
+def _parse(part: str) -> tuple[str, tuple[str, ...]]:
+    """A part with `%s` where a field is, as `%` fills it, and the fields."""
+    pieces = list(Formatter().parse(part))
+    literals = [literal.replace("%", "%%") + ("%s" if field else "") for literal, field, _, _ in pieces]
+    return "".join(literals), tuple(field for _, field, _, _ in pieces if field is not None)
+
+
+def _opening(part: str) -> str:
+    """What stands before the first field of a part."""
+    return next((literal for literal, _, _, _ in Formatter().parse(part)), "")
 
 
 def _item_fields(record: Mapping[str, Any], settings: TextSettings) -> dict[str, str]:

@@ -14,6 +14,9 @@ from aisle.index.rebuild_settings import GateSettings
 ROWS_AT_ONCE = 1 << 16
 """Vectors that the exact search of the sample reads at once."""
 
+GONE = NONE - 1
+"""Row of an item that the new version does not have."""
+
 TIE = 1e-5
 """Difference of scores, relative to larger ones than 1, that is rounding."""
 
@@ -106,10 +109,14 @@ def overlap(fresh: Side, live: Side, settings: GateSettings) -> float:
     chosen = common[sampled(np.arange(len(common), dtype=np.int64), settings.sample)]
     if not len(chosen):
         return 0.0
-    ours = named(neighbours(fresh, chosen["new"].to_numpy(), settings.k), fresh.ids)
-    theirs = named(neighbours(live, chosen["old"].to_numpy(), settings.k), live.ids)
-    shares = [len(a & b) / max(len(a), len(b), 1) for a, b in zip(ours, theirs, strict=True)]
-    return float(np.mean(shares))
+    ours = neighbours(fresh, chosen["new"].to_numpy(), settings.k)
+    found = neighbours(live, chosen["old"].to_numpy(), settings.k)
+    now = np.full(len(live.ids), GONE)  # of each row of the live version, the row of the same item
+    now[common["old"].to_numpy()] = common["new"].to_numpy()
+    theirs = np.where(found == NONE, NONE, now[found])
+    both = ((ours[:, :, None] == theirs[:, None, :]) & (ours != NONE)[:, :, None]).any(axis=2).sum(axis=1)
+    either = np.maximum((ours != NONE).sum(axis=1), (theirs != NONE).sum(axis=1))
+    return float(np.mean(both / np.maximum(either, 1)))
 
 
 def neighbours(side: Side, rows: Int[NDArray[np.int64], " sample"], k: int) -> Neighbours:
@@ -129,7 +136,7 @@ def kth_scores(side: Side, rows: Int[NDArray[np.int64], " sample"], k: int) -> S
         here = (rows >= start) & (rows < start + len(part))
         scores[np.flatnonzero(here), rows[here] - start] = -np.inf
         both = np.concatenate([best, scores], axis=1)
-        best = -np.partition(-both, k - 1, axis=1)[:, :k]
+        best = np.partition(both, -k, axis=1)[:, -k:]
     worst: Scores = best.min(axis=1)
     return worst
 
@@ -159,11 +166,6 @@ def compared(side: Side, vectors: Vectors) -> Vectors:
     return unit(ready) if side.metric == "cosine" else ready
 
 
-def named(rows: Neighbours, ids: pl.Series) -> list[set[str]]:
-    """The ids behind rows, a set for each item."""
-    return [set(ids.gather(some[some != NONE]).to_list()) for some in rows]
-
-
 def sampled(rows: Int[NDArray[np.int64], " n"], size: int) -> Int[NDArray[np.int64], " sample"]:
     """At most `size` of the rows, the same ones each time, sorted."""
     if len(rows) <= size:
@@ -174,11 +176,8 @@ def sampled(rows: Int[NDArray[np.int64], " n"], size: int) -> Int[NDArray[np.int
 
 def lengths(vectors: Vectors) -> Float[NDArray[np.float64], " n"]:
     """Length of each vector; NaN or infinity where it holds one."""
-    parts = [
-        np.linalg.norm(vectors[start : start + ROWS_AT_ONCE].astype(np.float64), axis=1)
-        for start in range(0, len(vectors), ROWS_AT_ONCE)
-    ]
-    return np.concatenate(parts)
+    found: NDArray[np.float64] = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    return found
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -232,7 +232,11 @@ def embedded(
             raise IndexFault(f"vectors of shape {wanted}", f"shape {made.shape}", "check the encoder")
         check_vectors(made)  # what is kept once is never made again
         cache.put(some, made)
-    return (cache.get(keys)[0] if todo else vectors), len(todo)
+    if not known.any():
+        return cache.get(keys)[0], len(todo)
+    if todo:
+        vectors[~known] = cache.get([keys[row] for row in np.flatnonzero(~known).tolist()])[0]
+    return vectors, len(todo)
 
 
 def fingerprint_of(ids: pl.Series, keys: Sequence[bytes]) -> str:

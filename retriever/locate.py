@@ -5,6 +5,9 @@ No code ships with models: only configuration, tokenizer and safetensors weights
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 
@@ -26,6 +29,20 @@ ORIGIN = ("_name_or_path", "name_or_path", "transformers_version")
 """What they say besides."""
 
 HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "0_*/model*.safetensors"]
+
+
+_known: ContextVar[dict[tuple[Path, int, int], str] | None] = ContextVar("_known", default=None)
+"""Checksums of this job, by path, size and time of change; None outside of :func:`weights_read_once`."""
+
+
+@contextmanager
+def weights_read_once() -> Iterator[None]:
+    """Within, the files of a model are read for their checksum once, and again only after a change."""
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def locate(model: str) -> Path:
@@ -77,7 +94,18 @@ def _configuration(model: Path) -> str:
 
 def sha256_of(*paths: Path) -> str:
     """SHA-256 over the SHA-256 of each file, in the order given."""
-    return hashlib.sha256(b"".join(bytes.fromhex(file_sha256(path)) for path in paths)).hexdigest()
+    return hashlib.sha256(b"".join(bytes.fromhex(_sha256(path)) for path in paths)).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    known = _known.get()
+    if known is None:
+        return file_sha256(path)
+    state = path.stat()
+    key = (path.resolve(), state.st_size, state.st_mtime_ns)
+    if key not in known:
+        known[key] = file_sha256(path)
+    return known[key]
 
 
 def _checked(folder: Path) -> Path:
@@ -119,7 +147,7 @@ def _packaged() -> Path | None:
     if weights is None:
         return None
     path = Path(str(weights.locate()))
-    found = file_sha256(path)  # of the file itself, as the hub shows it
+    found = _sha256(path)  # of the file itself, as the hub shows it
     if found != PACKAGE_SHA256:
         raise InputError(
             f"{PACKAGE} with model.safetensors of SHA-256 {PACKAGE_SHA256}",

@@ -33,6 +33,10 @@ PAGE_SCRIPT = r"new Date\(\)\)?\.getTime\(\)"
 """In a title: the page's script came where the title should be (a known fault of Amazon's 2018 metadata)."""
 
 
+ODD = r"[^ -~]|[&<]|  |^ | $|^$"
+"""What a text without any of it has nothing to repair: printable ASCII, no tag, no entity, single blanks."""
+
+
 def repair(texts: pl.Series, *, one_line: bool = True) -> pl.Series:
     """Plain text, NFC, on one line or with single line breaks; null where nothing is left.
 
@@ -42,6 +46,14 @@ def repair(texts: pl.Series, *, one_line: bool = True) -> pl.Series:
     >>> repair(pl.Series(["Good.<br /><br />Heavy,  though. "]), one_line=False).to_list()
     ['Good.\\nHeavy, though.']
     """
+    rows = texts.str.contains(ODD).fill_null(False).arg_true()
+    if not len(rows):
+        return texts
+    return texts.clone().scatter(rows, repaired(texts.gather(rows), one_line=one_line))  # writes in place
+
+
+def repaired(texts: pl.Series, *, one_line: bool) -> pl.Series:
+    """What :func:`repair` says, of each text without asking whether it needs it."""
     texts = _where(texts, MOJIBAKE, ftfy.fix_encoding)
     texts = _where(texts, ENTITY.pattern, unescape)
     text = pl.col("text")

@@ -94,6 +94,8 @@ def _below(name: str, paths: Iterable[str]) -> list[str]:
 def _column(canonical_name: str, sources: Sequence[str], schema: pl.Schema) -> pl.Expr:
     """The staged column of a canonical column: simple types as expressions, nested ones value by value."""
     shape = SHAPES.get(canonical_name, "first")
+    if shape == "list" and len(sources) == 1 and schema.get(sources[0]) == pl.List(pl.String):
+        return _texts(canonical_name, sources[0], schema)
     if shape in ("list", "pairs") or not all(_is_plain(source, schema) for source in sources):
         return _by_value(canonical_name, sources, schema)
     if len(sources) == 1:
@@ -123,6 +125,19 @@ def _text(source: str, schema: pl.Schema) -> pl.Expr:
             pl.when(whole == pl.col(source)).then(whole).cast(pl.String), pl.col(source).cast(pl.String)
         )
     return pl.col(source).cast(pl.String, strict=False)
+
+
+def _texts(canonical_name: str, source: str, schema: pl.Schema) -> pl.Expr:
+    """A staged list of texts out of one: the filled ones, unless a text may be a list itself."""
+    pick: Callable[[dict[str, Any]], Any] = picker(canonical_name, [source])
+
+    def picked(lists: pl.Series) -> pl.Series:
+        if lists.list.explode().str.starts_with("[").any():
+            return pl.Series(lists.name, [pick({source: one}) for one in lists.to_list()], lists.dtype)
+        filled = pl.element().filter(pl.element().str.strip_chars() != "")
+        return lists.list.eval(filled).fill_null([])
+
+    return pl.col(source).map_batches(picked, return_dtype=schema[source], is_elementwise=True)
 
 
 def _by_value(canonical_name: str, sources: Sequence[str], schema: pl.Schema) -> pl.Expr:

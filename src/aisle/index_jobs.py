@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from aisle.data.catalogue import read_catalogue
 from aisle.data.settings import TextSettings
 from aisle.data.text import render_items
-from aisle.index.rebuild import Rebuilt, Source, rebuild
+from aisle.index.rebuild import Rebuilt, Source, cache_of, rebuild
 from aisle.index.updates import Change, update
 from aisle.index.versions import Versions
-from aisle.retriever.locate import reading_fingerprint
+from aisle.retriever.locate import reading_fingerprint, weights_read_once
 from aisle.retriever.settings import EncoderSettings
 from aisle.settings import Settings
 from aisle.stages import Workshop
@@ -59,10 +59,11 @@ def rebuild_index(
     found = read_catalogue(catalogue, settings.data, query=query)
     for reason, rows in found.rejected.items():
         LOG.warning("%s rows of the catalogue are left out: %s", f"{rows:,}", reason)
-    make = of_encoder(settings) if run is None else of_run(run)
-    source = make(found.items, found.counts)
-    job = settings.rebuild
-    return rebuild(Versions(place), source, settings.index, job, force=force, why=why, listener=listener)
+    versions, job = Versions(place), settings.rebuild
+    with weights_read_once():
+        make = of_encoder(versions, settings) if run is None else of_run(versions, run)
+        source = make(found.items, found.counts)
+        return rebuild(versions, source, settings.index, job, force=force, why=why, listener=listener)
 
 
 def update_index(
@@ -88,21 +89,23 @@ def update_index(
         InputError: the catalogue, the encoder or the run cannot be used.
         IndexFault: nothing is published, an id to delete is not there, or the vectors are another model's.
     """
-    source = None
-    if catalogue is not None:
-        found = read_catalogue(catalogue, settings.data, query=query)
-        for reason, rows in found.rejected.items():
-            LOG.warning("%s rows of the catalogue are left out: %s", f"{rows:,}", reason)
-        source = (of_encoder(settings) if run is None else of_run(run))(found.items, found.counts)
-    return update(Versions(place), source, deleted, settings.rebuild)
+    versions = Versions(place)
+    if catalogue is None:
+        return update(versions, None, deleted, settings.rebuild)
+    found = read_catalogue(catalogue, settings.data, query=query)
+    for reason, rows in found.rejected.items():
+        LOG.warning("%s rows of the catalogue are left out: %s", f"{rows:,}", reason)
+    with weights_read_once():
+        make = of_encoder(versions, settings) if run is None else of_run(versions, run)
+        return update(versions, make(found.items, found.counts), deleted, settings.rebuild)
 
 
 Maker = Callable[[pl.DataFrame, dict[str, int]], Source]
 
 
-def of_encoder(settings: Settings) -> Maker:
+def of_encoder(versions: Versions, settings: Settings) -> Maker:
     """Items as the language model alone sees them."""
-    encoder = Lazy(settings.retriever.encoder)
+    encoder = Lazy(settings.retriever.encoder, versions)
 
     def make(items: pl.DataFrame, counts: dict[str, int]) -> Source:
         texts = render_items(items, settings.data.text)
@@ -113,7 +116,7 @@ def of_encoder(settings: Settings) -> Maker:
     return make
 
 
-def of_run(run: Path) -> Maker:
+def of_run(versions: Versions, run: Path) -> Maker:
     """Items as the trained model of a run sees them, with texts of today and items that are new.
 
     Raises:
@@ -125,7 +128,7 @@ def of_run(run: Path) -> Maker:
     manifest = Workshop(run).input("train")
     folder = run / "train" / "model"
     model = load(folder)
-    encoder = Lazy(model.settings.encoder)
+    encoder = Lazy(model.settings.encoder, versions)
     text = TextSettings.model_validate(manifest.settings["text"])
 
     def make(items: pl.DataFrame, counts: dict[str, int]) -> Source:
@@ -143,18 +146,39 @@ def of_run(run: Path) -> Maker:
 
 
 class Lazy:
-    """An encoder that is loaded when there is something to encode."""
+    """An encoder that is loaded when there is something to encode.
 
-    def __init__(self, settings: EncoderSettings) -> None:
+    What `precision = "auto"` came to is remembered beside the vectors: an encoder that is the same on a
+    machine that is the same reads the few texts of the next night without being measured.
+    """
+
+    def __init__(self, settings: EncoderSettings, versions: Versions) -> None:
         self.settings = settings
         self.fingerprint = reading_fingerprint(settings)
+        self.note = cache_of(versions, self.fingerprint) / "arithmetic.json"
         self._encoder: Encoder | None = None
 
     def __call__(self, texts: list[str], what: str) -> Vectors:
         """Vectors of texts; `what` names the work on its progress bar."""
-        from aisle.retriever.arithmetic import device
-        from aisle.retriever.encoder import Encoder
+        from aisle.retriever.engine.settled import remember
 
         if self._encoder is None:
-            self._encoder = Encoder.load(self.settings, device())
-        return self._encoder.encode(texts, what)
+            self._encoder = self._loaded()
+        vectors = self._encoder.encode(texts, what)
+        if self._encoder.settings.precision == "auto" and self._encoder.settings.backend == "torch":
+            remember(self.note, self.fingerprint, self._device, self._encoder.reader.precision)
+        return vectors
+
+    def _loaded(self) -> "Encoder":
+        from aisle.retriever.arithmetic import device
+        from aisle.retriever.encoder import Encoder
+        from aisle.retriever.engine.settled import recall
+        from aisle.retriever.engine.threads import limit_threads
+
+        limit_threads()
+        self._device = device()
+        settings = self.settings
+        if settings.precision == "auto" and settings.backend == "torch":
+            known = recall(self.note, self.fingerprint, self._device)
+            settings = settings if known is None else settings.model_copy(update={"precision": known})
+        return Encoder.load(settings, self._device)

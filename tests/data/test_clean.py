@@ -17,7 +17,7 @@ from aisle.data.clean.items import decide_items, item_keys, without_record
 from aisle.data.clean.kcore import ITEM_TOO_RARE, KEPT, USER_TOO_RARE, k_core
 from aisle.data.clean.machines import bursts
 from aisle.data.clean.repair import repair_events, repair_items
-from aisle.data.clean.text import repair, repair_attributes, repair_lists, repair_titles, unescape
+from aisle.data.clean.text import repair, repair_attributes, repair_lists, repair_titles, repaired, unescape
 from aisle.data.schema import ATTRIBUTES, DAY, EVENTS, ITEMS
 from aisle.data.settings import CleanSettings
 
@@ -333,6 +333,13 @@ def test_repair_leaves_its_input_and_the_name_alone():
     raw = pl.Series("title", ["a &amp; b", "c", None])
     assert repair(raw).name == "title"
     assert raw.to_list() == ["a &amp; b", "c", None]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.text("ab &<>;#3/\t\né\u0301\u200bÃ©~"), max_size=8), st.booleans())
+def test_texts_that_look_plain_are_not_touched_for_a_reason(texts, one_line):
+    series = pl.Series("x", texts, dtype=pl.String)
+    assert repair(series, one_line=one_line).to_list() == repaired(series, one_line=one_line).to_list()
 
 
 @settings(deadline=None, max_examples=50)

@@ -131,6 +131,19 @@ def test_types_of_parquet_that_text_files_do_not_have(tmp_path: Path, name: str)
     assert found["price"].to_list() == numbers
 
 
+@pytest.mark.parametrize("odd", ["['Nails', 'Red']", "plain"])
+def test_lists_of_texts_are_those_of_json_lines(tmp_path: Path, odd: str) -> None:
+    """A batch in which a text is a list itself is read value by value, as text files are."""
+    lists = [["Beauty", " ", "Nails "], [], None, [None, "Beauty"], [odd], ["", None]]
+    records = [{"item_id": f"i{row}", "title": "x", "categories": one} for row, one in enumerate(lists)]
+    read = shop(tmp_path, {"b.parquet": pl.DataFrame(records)})
+    (tmp_path / "text").mkdir()
+    other = shop(tmp_path / "text", {"b.jsonl": lines(*records)})
+    assert column(read.items, "categories") == column(other.items, "categories")
+    last = ["Nails", "Red"] if odd.startswith("[") else ["plain"]
+    assert column(read.items, "categories") == [["Beauty", "Nails"], None, None, ["Beauty"], last, None]
+
+
 def test_chunks_and_batches_do_not_change_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [{"user_id": f"u{n}", "item_id": "i", "rating": n, "timestamp": n} for n in range(25)]
     files: dict[str, str | pl.DataFrame] = {"a.jsonl": lines(*records), "b.parquet": pl.DataFrame(records)}

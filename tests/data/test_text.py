@@ -35,6 +35,11 @@ def catalogue(*records: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([{"item_id": str(row), **record} for row, record in enumerate(records)], schema=ITEMS)
 
 
+def test_a_template_may_hold_a_per_cent_sign() -> None:
+    own = TextSettings(item=("{title}, 100% {brand}%s", "50%"), item_separator=" ")
+    assert render_item({"title": "Tea", "brand": "Ac%me"}, own) == "Tea, 100% Ac%me%s 50%"
+
+
 def event(kind: str, item: str | None = None, **values: Any) -> dict[str, Any]:
     return dict.fromkeys(EVENTS) | {"user_id": "u", "kind": kind, "item_id": item} | values
 

@@ -1,24 +1,30 @@
 """Nightly rebuilds from a catalogue, by an encoder or a trained model, and the verbs around them."""
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from language_models import tiny_bert
 from nightly import of_run, teas
 from typer.testing import CliRunner, Result
 
 import aisle
+from aisle.checksum import file_sha256
 from aisle.cli import app
 from aisle.data.errors import InputError
 from aisle.index.errors import IndexFault
 from aisle.index.store import open_folder
 from aisle.index.versions import Versions
 from aisle.index_jobs import rebuild_index
+from aisle.retriever import locate
 from aisle.retriever.candidates import fingerprint
 from aisle.retriever.encoder import Encoder
+from aisle.retriever.engine import readers
 from aisle.settings import Settings, load_settings
 
 TITLES = ["red lipstick", "blue nail polish", "a golden shampoo", "perfume", "long nails", "red nails"]
@@ -80,6 +86,87 @@ def test_the_index_holds_what_the_encoder_says(settings: Settings, tmp_path: Pat
     np.testing.assert_allclose(opened.stored.vectors, wanted, atol=1e-5)
     assert opened.stored.ids.series().to_list() == [f"i{row}" for row in range(6)]
     assert rebuild_index(place, str(file), settings).status == "unchanged"
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Cosines of bf16 to float32, on a machine where bf16 is faster, in the order they are measured."""
+    found: list[float] = []
+    agreement = readers.agreement
+
+    def noted(*arguments: Any) -> float:
+        found.append(agreement(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(readers, "in_bf16", lambda *_: True)
+    monkeypatch.setattr(readers, "speeds", lambda about, ways, made: {"fp32": 1.0, "bf16": 0.5})
+    monkeypatch.setattr(readers, "agreement", noted)
+    return found
+
+
+def night(settings: Settings, folder: Path, titles: list[str | None]) -> np.ndarray:
+    """Vectors of a rebuild of a catalogue of these titles."""
+    rebuild_index(str(folder / "index"), str(catalogue(folder / "items.jsonl", titles)), settings)
+    return np.array(Versions(folder / "index").open().stored.vectors)
+
+
+def test_the_arithmetic_is_settled_once_and_gives_the_same_vectors(
+    settings: Settings, tmp_path: Path, measured: list[float]
+) -> None:
+    changed: list[str | None] = [f"{title} again" for title in TITLES]
+    night(settings, tmp_path, TITLES)
+    assert len(measured) == 1
+    remembered = night(settings, tmp_path, changed)
+    assert len(measured) == 1
+    (tmp_path / "anew").mkdir()
+    settled = night(settings, tmp_path / "anew", changed)
+    assert len(measured) == 2
+    np.testing.assert_array_equal(remembered, settled)
+
+
+@pytest.mark.parametrize("what", ["flipped", "truncated", "machine", "encoder"])
+def test_the_arithmetic_is_settled_again(
+    settings: Settings,
+    tmp_path: Path,
+    measured: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    what: str,
+) -> None:
+    night(settings, tmp_path, TITLES)
+    (note,) = (tmp_path / "index" / "cache").glob("*/arithmetic.json")
+    content = note.read_bytes()
+    if what == "flipped":
+        note.write_bytes(content.replace(b"bf16", b"fp16"))
+    elif what == "truncated":
+        note.write_bytes(content[:-20])
+    elif what == "machine":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    else:
+        about = json.loads(content)
+        note.write_text(json.dumps({**about, "encoder": "another"}))
+    night(settings, tmp_path, [*TITLES, "one more"])
+    assert len(measured) == 2
+    assert not caplog.records
+    if what != "machine":
+        assert note.read_bytes() == content
+
+
+def test_weights_are_read_once_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"one")
+    read: list[Path] = []
+    monkeypatch.setattr(locate, "file_sha256", lambda path: read.append(path) or file_sha256(path))
+    with locate.weights_read_once():
+        first = [locate.sha256_of(weights) for _ in range(3)]
+        assert len(read) == 1
+        weights.write_bytes(b"three")
+        changed = locate.sha256_of(weights)
+    assert len(read) == 2
+    assert first == [hashlib.sha256(hashlib.sha256(b"one").digest()).hexdigest()] * 3
+    assert changed == hashlib.sha256(hashlib.sha256(b"three").digest()).hexdigest()
+    assert locate.sha256_of(weights) == locate.sha256_of(weights)
+    assert len(read) == 4
 
 
 def test_rows_that_cannot_be_used_are_counted(settings: Settings, tmp_path: Path) -> None:

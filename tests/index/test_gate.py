@@ -82,6 +82,29 @@ def test_overlap_is_by_id_and_not_by_row(vectors):
     assert not found[1]
 
 
+def test_overlap_counts_neighbours_that_only_one_version_has():
+    """On a line, each version names the two nearest; of those of `c`, `b` and `d` became `b` and `e`."""
+    line = {"a": 0.0, "b": 1.0, "c": 2.0, "d": 2.5, "e": 4.0}
+
+    def at(names: str) -> Side:
+        points = np.array([[2 * line[one], -(line[one] ** 2), 1] for one in names], np.float32)
+        queries = np.array([[line[one], 1, 0] for one in names], np.float32)
+
+        class Line(ExactIndex):
+            """Minus the squared distance, up to what all items share."""
+
+            def search(self, asked, k, exclude=None, allow=None):
+                rows = [int(one[0]) for one in exclude]
+                return super().search(queries[rows], k, exclude, allow)
+
+        return Side(Line(points, CPU), pl.Series(list(names)), points)
+
+    found = outcome(inspect(at("ecba"), at("abcd"), GateSettings(sample=50, k=2)))
+    # old: a bc, b ac (or cd), c db; new: a bc, b ac, c ba (e is as far as a)
+    shares = {"a": 2 / 2, "b": 2 / 2, "c": 1 / 2}
+    assert found["overlap"][0] == pytest.approx(sum(shares.values()) / 3)
+
+
 def test_versions_without_a_common_item_have_no_overlap(vectors):
     ids = pl.Series([f"other{n}" for n in range(80)])
     assert outcome(inspect(side(vectors, ids), side(vectors), GATE))["overlap"] == (0, False)
