@@ -13,6 +13,7 @@ from aisle.index.blas import matrix_product
 from aisle.index.filters import by_score
 from aisle.index.recipes import factory
 from aisle.index.scan import scan, scan_each
+from aisle.index.screen import Screen
 from aisle.index.searched import (
     GPU_WIDTH,
     FaissIndex,
@@ -30,6 +31,8 @@ __all__ = ["NONE", "ExactIndex"]
 class ExactIndex(FaissIndex):
     """All inner products, on the CPU or on every GPU that FAISS finds; as one matrix product where faster.
 
+    Where `settings.screen` is on, products of bytes sort most vectors out (:mod:`aisle.index.screen`).
+
     Args:
         vectors: item vectors, float32 (n, dim); row `i` answers as row `i`.
         settings: metric, storage, and where to search.
@@ -46,12 +49,14 @@ class ExactIndex(FaissIndex):
         stored.train(ready)
         stored.add(ready)
         super().__init__(stored, settings)
+        self._screen = _screen_of(stored, settings)
 
     @classmethod
     def of(cls, stored: faiss.Index, settings: IndexSettings) -> "ExactIndex":
         """Take over a flat or scalar-quantised FAISS index as it is."""
         index = cls.__new__(cls)
         FaissIndex.__init__(index, stored, settings)
+        index._screen = _screen_of(stored, settings)
         return index
 
     def _source(self) -> faiss.Index:
@@ -83,6 +88,20 @@ class ExactIndex(FaissIndex):
             return by_score(*self.placed.search(queries, width))
         if len(queries) >= blas.FROM and not isinstance(self.faiss, faiss.IndexFlat):
             return scan(self.faiss, queries, width)  # decoded once for all queries
+        if self._screen is not None and self._screen.fits(len(queries), width):
+            (scores, rows), rest = self._screen.search(queries, width)
+            if rest.any():
+                scores[rest], rows[rest] = self._plainly(queries[rest], width)
+            return scores, rows
+        return self._plainly(queries, width)
+
+    def _plainly(self, queries: Queries, width: int) -> Found:
         with matrix_product(len(queries)):
             found = self.faiss.search(queries, width)
         return by_score(*found)
+
+
+def _screen_of(stored: faiss.Index, settings: IndexSettings) -> Screen | None:
+    """Flat indices on a CPU may be screened."""
+    flat = isinstance(stored, faiss.IndexFlat) and stored.metric_type == faiss.METRIC_INNER_PRODUCT
+    return Screen(stored) if settings.screen and flat else None
