@@ -1,11 +1,10 @@
 """Item vectors as bytes, and how far what they say may be from the truth."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import faiss
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int8
 from numpy.typing import NDArray
 
 BLOCK = 8192
@@ -26,7 +25,7 @@ class Codes:
     step; sorting by the largest number keeps outliers from making the steps of others wide.
 
     Attributes:
-        codes: a torch tensor of int8 (n, dim), in the order of `rows`.
+        codes: int8 (n, dim), in the order of `rows`.
         rows: row of each, int64 (n).
         mean: float64 (dim).
         step: of each block, float64 (blocks).
@@ -35,7 +34,7 @@ class Codes:
         longest: length of the longest vector, the mean not subtracted.
     """
 
-    codes: Any
+    codes: Int8[NDArray[np.int8], "n dim"]
     rows: Int[NDArray[np.int64], " n"]
     mean: Float[NDArray[np.float64], " dim"]
     step: Float[NDArray[np.float64], " blocks"]
@@ -46,16 +45,13 @@ class Codes:
     @classmethod
     def of(cls, flat: faiss.IndexFlat) -> "Codes":
         """Codes of the vectors of a flat index."""
-        import torch
-
         n, dim = int(flat.ntotal), int(flat.d)
         vectors = faiss.rev_swig_ptr(flat.get_xb(), n * dim).reshape(n, dim)
         starts = range(0, n, BLOCK)
         parts = [vectors[start : start + BLOCK] for start in starts]
         mean = np.sum([part.sum(axis=0, dtype=np.float64) for part in parts], axis=0) / n
         rows = np.argsort(-np.concatenate([np.abs(part - mean).max(axis=1) for part in parts]), kind="stable")
-        codes = torch.empty((n, dim), dtype=torch.int8)
-        written = codes.numpy()
+        codes = np.empty((n, dim), np.int8)
         step, length, lost = np.empty((3, len(starts)))
         longest = 0.0
         for block, start in enumerate(starts):
@@ -65,11 +61,11 @@ class Codes:
             length[block] = lengths(chosen).max()
             step[block] = np.abs(chosen).max() / STEPS or 1.0
             whole = np.rint(chosen / step[block])
-            written[start : start + BLOCK] = whole
+            codes[start : start + BLOCK] = whole
             lost[block] = lengths(chosen - whole * step[block]).max()
         return cls(codes, rows, mean, step, length, lost, float(longest))
 
-    def block(self, at: int) -> Any:
+    def block(self, at: int) -> Int8[NDArray[np.int8], "v dim"]:
         """Codes of a block, a view of int8 (up to `BLOCK`, dim)."""
         return self.codes[at * BLOCK : (at + 1) * BLOCK]
 
@@ -82,7 +78,7 @@ class Asked:
     their codes, give or take `error`: by Cauchy and Schwarz at most |r'| |x| + |step c'| |r|.
 
     Attributes:
-        codes: a torch tensor of int8 (b, dim).
+        codes: int8 (b, dim).
         unit: float64 (b, blocks).
         error: float64 (b, blocks).
         most: no product of a block is above, float64 (b, blocks).
@@ -92,7 +88,7 @@ class Asked:
             Stability of Numerical Algorithms", section 3.1.
     """
 
-    codes: Any
+    codes: Int8[NDArray[np.int8], "b dim"]
     unit: Float[NDArray[np.float64], "b blocks"]
     error: Float[NDArray[np.float64], "b blocks"]
     most: Float[NDArray[np.float64], "b blocks"]
@@ -102,8 +98,6 @@ class Asked:
     @classmethod
     def of(cls, queries: Float[NDArray[np.float32], "b dim"], codes: Codes) -> "Asked":
         """Queries as codes, each with a step of its own."""
-        import torch
-
         exact = queries.astype(np.float64)
         step = np.abs(exact).max(axis=1) / STEPS
         step[step == 0] = 1
@@ -112,7 +106,7 @@ class Asked:
         length = lengths(exact)
         error = np.outer(lengths(exact - near), codes.length) + np.outer(lengths(near), codes.lost)
         return cls(
-            torch.from_numpy(whole.astype(np.int8)),
+            whole.astype(np.int8),
             np.outer(step, codes.step),
             error * MARGIN,
             np.outer(length, codes.length) * MARGIN,

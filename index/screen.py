@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aisle.index.base import NONE, Found
 from aisle.index.codes import BLOCK, Asked, Codes
 from aisle.index.filters import by_score
+from aisle.index.products import largest, multiplies_bytes, products
 
 FEWEST_VECTORS, FEWEST_QUERIES, LARGEST_K = 8 * BLOCK, 8, 512
 """Fewer vectors, fewer queries or longer answers gain little (`benchmarks/search_blas.py`)."""
@@ -111,16 +112,11 @@ class _Search:
 
     def _products(self, block: int) -> NDArray[np.int32]:
         """Products of the codes, int32 (b, vectors of the block)."""
-        import torch
-
-        products: NDArray[np.int32] = torch._int_mm(self.asked.codes, self.codes.block(block).T).numpy()
-        return products
+        return products(self.asked.codes, self.codes.block(block))
 
     def _begin(self) -> None:
         """A first threshold: the vectors of the first block that look best."""
-        import torch
-
-        best = torch.from_numpy(self._products(0)).float().topk(self.k, sorted=False).indices.numpy()
+        best = largest(self._products(0).astype(np.float32), self.k)
         self._at_least(np.arange(len(self.queries)), self.codes.rows[best])
 
     def _at_least(self, which: Places, rows: Int[NDArray[np.int64], "q k"]) -> None:
@@ -132,11 +128,11 @@ class _Search:
 
     def _look(self, block: int, cuts: Int[NDArray[np.int32], " b"]) -> None:
         """Take the vectors of a block that may be among the best."""
-        products = self._products(block)
-        chosen = np.flatnonzero(products >= cuts[:, None])
+        found = self._products(block)
+        chosen = np.flatnonzero(found >= cuts[:, None])
         if len(chosen):
-            query, place = np.divmod(chosen, products.shape[1])
-            most = products.ravel()[chosen] * self.asked.unit[query, block] + self.asked.error[query, block]
+            query, place = np.divmod(chosen, found.shape[1])
+            most = found.ravel()[chosen] * self.asked.unit[query, block] + self.asked.error[query, block]
             self.left.add(query, place + block * BLOCK, most)
 
     def _raise(self, seen: int) -> None:
@@ -201,22 +197,12 @@ class _Candidates:
 
     def best(self, queries: Places, k: int) -> Int[NDArray[np.int64], "q k"]:
         """Places of the k pairs with the largest `most` of each of `queries`, which all have as many."""
-        import torch
-
         table = np.full((len(self.counts), int(self.counts.max())), -np.inf)
         table[self.query, self.order] = self.most
-        chosen = torch.from_numpy(table[queries]).topk(k, sorted=False).indices.numpy()
+        chosen = largest(table[queries], k)
         starts = np.cumsum(self.counts) - self.counts
         found: NDArray[np.int64] = self.place[starts[queries, None] + chosen]
         return found
-
-
-def multiplies_bytes() -> bool:
-    """Whether the processor has instructions for products of bytes that are worth it (AVX512-VNNI)."""
-    import torch
-
-    known = getattr(torch.cpu, "_is_vnni_supported", None)
-    return bool(known and known() and hasattr(torch, "_int_mm"))
 
 
 def _scores(

@@ -78,7 +78,7 @@ def test_no_bound_is_ever_passed():
         asked = Asked.of(queries, codes)
         less_mean = queries.astype(np.float64) @ (vectors.astype(np.float64) - codes.mean).T
         for block in range(len(codes.step)):
-            products = asked.codes.numpy().astype(np.int64) @ codes.block(block).numpy().astype(np.int64).T
+            products = asked.codes.astype(np.int64) @ codes.block(block).astype(np.int64).T
             real = less_mean[:, codes.rows[block * 64 : (block + 1) * 64]]
             wrong = np.abs(products * asked.unit[:, block, None] - real)
             assert (wrong <= asked.error[:, block, None]).all(), kind
