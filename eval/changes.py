@@ -120,6 +120,8 @@ def _tests(before: Evaluation, after: Evaluation, shared: Sequence[str]) -> Mapp
     if before.folder is None or after.folder is None:
         return {}
     measures = [name for name in before.report.tested() if is_known(parse(name).metric, None)]
+    if not measures:
+        return {}
     truth = _truth(before)
     _truth(after)
     found: dict[tuple[str, str], Floats] = {}

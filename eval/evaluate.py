@@ -17,7 +17,7 @@ from aisle.eval.concentration import SHARES, Popular
 from aisle.eval.files import read_catalogue, read_parquet, read_run, read_truth
 from aisle.eval.leaks import Material, Strategy, check_leaks
 from aisle.eval.measuring import Ground, Measured, measure
-from aisle.eval.metrics.measure import parse
+from aisle.eval.metrics.measure import NEEDS, is_known, parse
 from aisle.eval.profiles import Profiles
 from aisle.eval.protocol import describe
 from aisle.eval.report.schema import Method, Popularity, Report, Sampled
@@ -78,6 +78,7 @@ def evaluate(
     profiles = None
     if past is not None and catalogue is not None and catalogue.has("categories"):
         profiles = Profiles.of(past, wanted, catalogue)
+    _need_what_decides(settings, catalogue, profiles)
     parts = slices(wanted, Known.of(past, truth, catalogue)) if settings.tested else {}
     popular = Popular.of(catalogue)
     ground = Ground(wanted, settings, seed, catalogue, profiles, popular, parts, material)
@@ -99,7 +100,7 @@ def evaluate(
             protocol or {},
             wanted,
             settings.k,
-            catalogue.size if catalogue else None,
+            catalogue,
             past=past,
             sampled_negatives=settings.sampled_negatives,
         ),
@@ -133,6 +134,24 @@ def evaluate(
     scores = {name: model.parts for name, model in measured.items()}
     apart = measure_parts(parts, scores, weights, report.contest(), settings, seed)
     return report.model_copy(update={"slices": apart})
+
+
+def _need_what_decides(
+    settings: EvaluateSettings, catalogue: Catalogue | None, profiles: Profiles | None
+) -> None:
+    """Refuse to leave out the measures of the verdict and of the tests.
+
+    Raises:
+        InputError: one of them needs what is not given.
+    """
+    for name in (settings.primary, *settings.tested):
+        metric = parse(name).metric
+        if not is_known(metric, catalogue, profiles):
+            raise InputError(
+                f"what {name} is measured with: {NEEDS[metric]}",
+                "none",
+                "give the catalogue (--items; with `events`, or --train), or test another measure",
+            )
 
 
 def _sampled(

@@ -8,14 +8,19 @@ evaluation itself sees, and a fingerprint over all of it.
 import hashlib
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import orjson
 import polars as pl
 from pydantic import JsonValue
 
 from aisle.data.errors import InputError
+from aisle.eval.catalogue import COLUMNS, Catalogue
 from aisle.eval.truth import Truth
 
 Protocol = dict[str, JsonValue]
+
+ROWS_AT_ONCE = 1 << 20
+"""Rows that are text at a time while a checksum is made."""
 
 AS_GIVEN: Protocol = {
     "dataset": None,
@@ -31,7 +36,7 @@ def describe(
     given: Mapping[str, JsonValue],
     truth: Truth,
     k: Sequence[int],
-    catalogue_size: int | None,
+    catalogue: Catalogue | None,
     *,
     past: pl.DataFrame | None = None,
     sampled_negatives: int = 0,
@@ -40,8 +45,9 @@ def describe(
 
     Added to `given`: `AS_GIVEN` where it is silent, `k` (the cut-offs), `ties` (always "against": a
     relevant item comes after all others of equal score), `users`, `relevant` (pairs of user and item),
-    `catalogue` (items, or null), `truth` (a checksum of who wanted what), `past` (one of how often each item
-    was taken before, or null) and `sampling` (negatives of each sample, beside the exact values; null: none).
+    `catalogue` (items, or null), `items` (a checksum of the catalogue: ids and what is known of them, vectors
+    too, or null), `truth` (one of who wanted what), `past` (one of what was known before, or null) and
+    `sampling` (negatives of each sample, beside the exact values; null: none).
     """
     protocol: Protocol = {
         **AS_GIVEN,
@@ -50,9 +56,10 @@ def describe(
         "ties": "against",
         "users": len(truth),
         "relevant": len(truth.frame),
-        "catalogue": catalogue_size,
+        "catalogue": catalogue.size if catalogue else None,
+        "items": catalogue_checksum(catalogue) if catalogue else None,
         "truth": truth_checksum(truth),
-        "past": None if past is None else _past_checksum(past),
+        "past": None if past is None else past_checksum(past),
         "sampling": {"negatives": sampled_negatives} if sampled_negatives else None,
     }
     return {**protocol, "fingerprint": fingerprint(protocol)}
@@ -100,10 +107,39 @@ def truth_checksum(truth: Truth) -> str:
     return digest.hexdigest()[:16]
 
 
-def _past_checksum(past: pl.DataFrame) -> str:
-    items = past.select(pl.col("item_id").cast(pl.String)).drop_nulls()
-    counts = items.group_by("item_id").len().sort("item_id").select(pl.format("{} {}", "item_id", "len"))
-    return hashlib.sha256("\n".join(counts.to_series()).encode()).hexdigest()[:16]
+def catalogue_checksum(catalogue: Catalogue) -> str | None:
+    """Sixteen hexadecimal digits of the items, in any order; null where only their number is known."""
+    if catalogue.items is None:
+        return None
+    known = ["item_id", *(name for name in COLUMNS if name in catalogue.items.columns)]
+    order = catalogue.items["item_id"].arg_sort()
+    table = catalogue.items.select(known)[order]
+    if "categories" in known:
+        table = table.with_columns(pl.col("categories").list.join("\1", ignore_nulls=True))
+    digest = _of_rows(table)
+    if catalogue.vectors is not None:
+        digest.update(np.ascontiguousarray(catalogue.vectors[order.to_numpy()]).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def past_checksum(past: pl.DataFrame) -> str:
+    """Sixteen hexadecimal digits of the events, in any order: who took what, when, and how many stars."""
+    known = [name for name in ("user_id", "item_id", "timestamp", "rating") if name in past.columns]
+    table = past.select(known)
+    return _of_rows(table.sort(known)).hexdigest()[:16]
+
+
+def _of_rows(table: pl.DataFrame) -> "hashlib._Hash":
+    """A digest of a table's rows as text, in their order."""
+    digest = hashlib.sha256("\t".join(table.columns).encode())
+    columns = [
+        (pl.col(name).dt.timestamp("us") if isinstance(dtype, pl.Datetime) else pl.col(name)).cast(pl.String)
+        for name, dtype in table.schema.items()
+    ]
+    line = pl.concat_str([column.fill_null("\0") for column in columns], separator="\t")
+    for part in table.iter_slices(ROWS_AT_ONCE):
+        digest.update("\n".join(["", *part.select(line=line)["line"]]).encode())
+    return digest
 
 
 def _flat(protocol: Mapping[str, JsonValue], prefix: str = "") -> Protocol:

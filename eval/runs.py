@@ -89,9 +89,30 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
     """
     what = f"run {name!r}"
     require_columns(frame, "user_id", "item_id", what=what)
+    _same_ids(frame, truth, what)
+    run = check_scores(frame, what)
+    starts = changes(run["user_id"])
+    if len(run) and not run["user_id"].gather(starts).is_in(truth.users.values.implode()).any():
+        raise InputError(
+            "a run for users of the truth",
+            f"none in {what}: its ids look like {run['user_id'][0]!r}, not {truth.users.values[0]!r}",
+            "check that run and truth come from the same prepared data",
+        )
+    return run
+
+
+def check_scores(frame: pl.DataFrame, what: str) -> pl.DataFrame:
+    """A run that nobody's truth is needed for, as user_id String, item_id String, score Float64.
+
+    Raises:
+        InputError: a column is missing, an id or a score is null, a score is not finite, or ranks and scores
+            disagree.
+    """
+    require_columns(frame, "user_id", "item_id", what=what)
     if "score" not in frame.columns and "rank" not in frame.columns:
         require_columns(frame, "score", what=what)
-    _same_ids(frame, truth, what)
+    for column in ("user_id", "item_id"):
+        id_kind(frame, column, what)
     _numbers(frame, "score", what)
     if "rank" in frame.columns:
         _ranks(frame, what)
@@ -110,14 +131,26 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
         )
     if "rank" in frame.columns and "score" in frame.columns:
         _ranks_agree(run, what)
-    starts = changes(run["user_id"])
-    if len(run) and not run["user_id"].gather(starts).is_in(truth.users.values.implode()).any():
-        raise InputError(
-            "a run for users of the truth",
-            f"none in {what}: its ids look like {run['user_id'][0]!r}, not {truth.users.values[0]!r}",
-            "check that run and truth come from the same prepared data",
-        )
     return run.drop("rank")
+
+
+def check_alone(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """:func:`check_scores`, where no pair of user and item may be there twice.
+
+    Raises:
+        InputError: one is, or what :func:`check_scores` raises.
+    """
+    what = f"run {name!r}"
+    run = check_scores(frame, what)
+    again = run.filter(pl.struct("user_id", "item_id").is_duplicated())
+    if len(again):
+        raise InputError(
+            f"each item at most once for a user in {what}",
+            f"{len(again)} rows that are not alone, such as item {again['item_id'][0]!r} of user "
+            f"{again['user_id'][0]!r}",
+            "keep the best row of each user and item",
+        )
+    return run
 
 
 def check_past(frame: pl.DataFrame, truth: Truth) -> None:

@@ -29,6 +29,7 @@ def sampled(judged: Judged, measures: Sequence[Measure], negatives: int) -> dict
     negatives) says; the value is the expectation over all samples, so that no seed decides. An item that the
     run does not return is below all others. A user's value is the mean over its relevant items, each alone
     with its sample (He et al. 2017, "Neural Collaborative Filtering"); the value, the mean over users.
+    Cut-offs beyond the sample, which every item is within, are left out.
 
     Raises:
         InputError: there are fewer items than the sample needs, or the catalogue is not known.
@@ -37,13 +38,14 @@ def sampled(judged: Judged, measures: Sequence[Measure], negatives: int) -> dict
     others = judged.catalogue_size - truth.relevant[truth.owners]
     if negatives > others.min(initial=negatives):
         raise InputError(
-            f"at most {int(others.min())} sampled items, as many as nobody wanted",
+            f"at most {max(0, int(others.min()))} sampled items, as many as some user did not want",
             f"{negatives}",
             "lower evaluate.sampled_negatives",
         )
     above = others.copy()
     above[judged.hit_pairs] = judged.hit_ranks - judged.hit_ordinals
-    wanted = [measure for measure in measures if measure.metric in SAMPLED]
+    above = np.minimum(above, others)  # a run may return more than the catalogue holds
+    wanted = [measure for measure in measures if measure.metric in SAMPLED and measure.k <= negatives]
     deepest = max((k for _, k in wanted), default=1)
     pairs, which = np.unique(np.column_stack([others, above]), axis=0, return_inverse=True)
     chances = np.asarray(
@@ -78,8 +80,8 @@ def what_sampling_does(
     said = [
         f"Sampled metrics rank each wanted item among {negatives} of {catalogue} items. They are no "
         f"estimates of the metrics over all items: rank 1 in a sample stands for ranks down to about "
-        f"{max(1, round(catalogue / negatives))}. Do not compare them with any other figures "
-        "(Krichene and Rendle 2020)."
+        f"{max(1, round(catalogue / negatives))}. Of several wanted items each is ranked alone, without "
+        "the others. Do not compare them with any other figures (Krichene and Rendle 2020)."
     ]
     for measure in next(iter(approximate.values()), {}):
         pairs = {model: (exact[model][measure], approximate[model][measure]) for model in approximate}

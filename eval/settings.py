@@ -5,19 +5,26 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, parse
+from aisle.eval.metrics.measure import CATALOGUE_METRICS, NEITHER, USER_METRICS, Measure, parse
 
 CutOff = Annotated[int, Field(ge=1)]
 
 
-def _nearest_to_ten(known: Mapping[str, Any]) -> tuple[str, str]:
+def _nearest_to_ten(known: Mapping[str, Any]) -> tuple[str, ...]:
     """What is tested where nobody says: ndcg and recall at the cut-off that is nearest to 10.
 
-    >>> _nearest_to_ten({"k": (5, 20)})
+    Where neither is measured, the first metric that can be tested; (ndcg, to be refused) without any.
+
+    >>> _nearest_to_ten({"k": (5, 20), "metrics": ("recall", "ndcg")})
     ('ndcg@5', 'recall@5')
+    >>> _nearest_to_ten({"k": (10,), "metrics": ("coverage", "mrr", "map")})
+    ('mrr@10',)
     """
     k = min(known.get("k", (10,)), key=lambda k: (abs(k - 10), k))
-    return f"ndcg@{k}", f"recall@{k}"
+    names = known.get("metrics", ("ndcg", "recall"))
+    able = [name for name in names if name in USER_METRICS and name not in NEITHER]
+    chosen = [name for name in ("ndcg", "recall") if name in able] or able[:1] or ["ndcg"]
+    return tuple(f"{name}@{k}" for name in chosen)
 
 
 class EvaluateSettings(BaseModel):
@@ -91,6 +98,8 @@ class EvaluateSettings(BaseModel):
         for name in (self.primary, *self.tested):
             if name not in measured:
                 raise ValueError(f"{name} is not measured per user: choose one of {', '.join(measured)}")
+            if parse(name).metric in NEITHER:
+                raise ValueError(f"more {parse(name).metric} is neither better nor worse: it decides nothing")
         return self
 
     @property

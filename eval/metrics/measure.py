@@ -46,6 +46,9 @@ USER_METRICS: dict[str, Callable[[Judged, int], UserScores]] = {
 CATALOGUE_METRICS: dict[str, Callable[[Judged, int], float]] = {"coverage": coverage, "gini": gini}
 """Metrics of all lists together, which no single user has."""
 
+NEITHER = ("novelty", "diversity", "popularity_bias", "miscalibration")
+"""Metrics of which more is not better for everybody: no model is called better or worse by them."""
+
 NEEDS: dict[str, str] = {
     "auc": "catalogue",
     "coverage": "catalogue",

@@ -2,8 +2,12 @@
 
 import numpy as np
 
+from aisle.data.errors import InputError
 from aisle.eval.judged import Judged, UserScores
 from aisle.eval.truth import Gains
+
+LARGEST = 50
+"""Largest relevance whose gain `2 ** relevance - 1` is told apart from a smaller one by 1 in float64."""
 
 
 def ndcg(judged: Judged, k: int) -> UserScores:
@@ -20,8 +24,16 @@ def ndcg_exp(judged: Judged, k: int) -> UserScores:
     """As :func:`ndcg` with the gain `2 ** relevance - 1`, float64 (n_users).
 
     Source: Burges et al. 2005, "Learning to Rank using Gradient Descent" (ir_measures
-    `nDCG(dcg='exp-log2')@k`). Meant for small degrees: relevances above 50 are beyond its exactness.
+    `nDCG(dcg='exp-log2')@k`). Meant for small degrees.
+
+    Raises:
+        InputError: a relevance is above `LARGEST`, where gains of 1 are lost beside it.
     """
+    largest = float(judged.truth.gains.max(initial=0))
+    if largest > LARGEST:
+        raise InputError(
+            f"relevances up to {LARGEST} for ndcg_exp", f"{largest:g}", "give degrees, or use ndcg instead"
+        )
     return _normalised(judged, k, np.exp2(judged.hit_gains) - 1, np.exp2(judged.truth.gains) - 1)
 
 

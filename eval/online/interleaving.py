@@ -16,7 +16,7 @@ from scipy import stats
 from aisle.data.errors import InputError
 from aisle.eval.online.buckets import hashed
 from aisle.eval.online.estimate import Estimate
-from aisle.eval.runs import id_kind, require_columns
+from aisle.eval.runs import check_alone, id_kind, require_columns
 
 TEAMS = ("a", "b")
 NOBODY = -1
@@ -63,7 +63,7 @@ def team_draft(a: pl.DataFrame, b: pl.DataFrame, *, k: int, salt: str) -> pl.Dat
         salt: name of the test.
 
     Raises:
-        InputError: a column is missing, `k` is below 1, or the runs have no user in common.
+        InputError: a run cannot be used, `k` is below 1, or the runs have no user in common.
     """
     if k < 1:
         raise InputError("lists of one item or more", f"k = {k}", "ask for k >= 1")
@@ -81,6 +81,7 @@ def team_draft(a: pl.DataFrame, b: pl.DataFrame, *, k: int, salt: str) -> pl.Dat
             f"ids like {runs[0]['user_id'].first()!r} and {runs[1]['user_id'].first()!r}",
             "make both for the same users",
         )
+    k = min(k, sum(int(run["user_id"].unique_counts().to_numpy().max()) for run in runs))  # none is longer
     items = pl.concat(run.select("item_id") for run in runs).unique().sort("item_id")["item_id"]
     first, second = (_lists(run, users["user_id"], items, k) for run in runs)
     coins = np.stack([hashed(users["user_id"], f"{salt}/{rank}") & 1 for rank in range(1, k + 1)], axis=1)
@@ -143,16 +144,7 @@ def preference(clicks: pl.DataFrame) -> Preference:
 
 
 def _ordered(run: pl.DataFrame, name: str) -> pl.DataFrame:
-    what = f"run {name!r}"
-    require_columns(run, "user_id", "item_id", what=what)
-    if "rank" not in run.columns:
-        require_columns(run, "score", what=what)
-    order, falling = ("rank", False) if "rank" in run.columns else ("score", True)
-    return (
-        run.with_columns(pl.col("user_id", "item_id").cast(pl.String))
-        .sort("user_id", order, "item_id", descending=[False, falling, False])
-        .unique(["user_id", "item_id"], keep="first", maintain_order=True)
-    )
+    return check_alone(run, name).sort("user_id", "score", "item_id", descending=[False, True, False])
 
 
 def _lists(run: pl.DataFrame, users: pl.Series, items: pl.Series, k: int) -> Rows:

@@ -4,6 +4,7 @@ import polars as pl
 
 from aisle.data.errors import InputError
 from aisle.eval.online.logs import check_target, has_candidates
+from aisle.eval.runs import check_alone
 
 
 def greedy(log: pl.DataFrame, run: pl.DataFrame) -> pl.DataFrame:
@@ -16,17 +17,14 @@ def greedy(log: pl.DataFrame, run: pl.DataFrame) -> pl.DataFrame:
     Of equal scores, the one whose item_id comes first is shown first.
 
     Raises:
-        InputError: the log holds shown candidates alone, a request has fewer scored candidates than slots, or
-            the policy would show what the log could not.
+        InputError: the run cannot be used, the log holds shown candidates alone, a request has fewer scored
+            candidates than slots, or the policy would show what the log could not.
     """
     if not has_candidates(log):
         raise InputError(
             "a log with all candidates, to choose among", "shown ones alone", "log what was not shown, too"
         )
-    score = pl.col("score") if "score" in run.columns else -pl.col("rank").cast(pl.Int64)
-    scores = run.select(pl.col("user_id", "item_id").cast(pl.String), score=score.cast(pl.Float64)).unique(
-        ["user_id", "item_id"], keep="first", maintain_order=True
-    )
+    scores = check_alone(run, "of the policy")
     candidates = log.unique(["request_id", "item_id"]).select("request_id", "user_id", "item_id")
     ranked = (
         candidates.join(scores, on=["user_id", "item_id"])

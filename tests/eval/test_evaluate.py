@@ -251,6 +251,23 @@ def test_a_whole_benchmark_takes_less_than_a_minute():
     assert (len(report.models), report.method.resamples) == (12, 1000)
 
 
+def test_what_is_neither_good_nor_bad_decides_nothing():
+    for changed in ({"primary": "miscalibration@10"}, {"tested": ("popularity_bias@10",)}):
+        with pytest.raises(ValidationError, match="neither better nor worse"):
+            EvaluateSettings.model_validate(changed)
+
+
+def test_what_decides_has_to_be_measured():
+    runs = {"mine": model(0.5, 1), "other": model(0.2, 2)}
+    asked = EvaluateSettings(k=(10,), primary="auc@10", tested=("serendipity@10",))
+    with pytest.raises(InputError, match="auc@10 is measured with: catalogue"):
+        evaluate(shop_truth(), runs, settings=asked)
+    assert EvaluateSettings(k=(10,), metrics=("ndcg",)).tested == ("ndcg@10",)
+    with pytest.raises(InputError, match="relevances up to 50"):
+        wanted = shop_truth().with_columns(relevance=pl.lit(2000))
+        evaluate(wanted, runs, settings=EvaluateSettings(k=(10,), metrics=("ndcg", "ndcg_exp")))
+
+
 @pytest.mark.parametrize(("cut_offs", "k"), [((5, 20), 5), ([100, 20], 20), ((1,), 1), ((1, 10), 10)])
 def test_the_measures_that_nobody_set_follow_the_cut_offs(cut_offs, k):
     settings = EvaluateSettings.model_validate({"k": cut_offs})

@@ -130,6 +130,11 @@ def test_files_are_checked_by_one_command(tmp_path: Path):
     asked += ["--train", files["train"], "--split", "leave_one_out", "--json"]
     answer = CliRunner().invoke(app, [str(word) for word in asked])
     assert answer.exit_code == 0, answer.output
+    shown = CliRunner().invoke(app, [str(word) for word in asked if word != "--json"])
+    assert "warning: Leak (duplicates)" in shown.output
+    page = [*(word for word in asked if word != "--json"), "--out", tmp_path / "report"]
+    shown = CliRunner().invoke(app, [str(word) for word in page])
+    assert "warning: Leak (duplicates)" in shown.output
     report = json.loads(answer.stdout)
     assert "duplicates" in {finding["check"] for finding in report["leaks"]["findings"]}
     assert report["protocol"]["split"] == "leave_one_out"

@@ -121,7 +121,12 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="k = 0"):
         team_draft(a, b, k=0, salt="s")
     with pytest.raises(InputError, match="two runs for the same users"):
-        team_draft(a, b.with_columns(user_id=pl.lit("nobody")), k=2, salt="s")
+        team_draft(a, b.with_columns(pl.col("user_id") + " again"), k=2, salt="s")
+    with pytest.raises(InputError, match="finite scores in run 'b'"):
+        team_draft(a, b.with_columns(score=pl.lit(float("nan"))), k=2, salt="s")
+    with pytest.raises(InputError, match="each item at most once for a user in run 'a'"):
+        team_draft(pl.concat([a, a.head(1)]), b, k=2, salt="s")
+    assert team_draft(a, b, k=10**6, salt="s").equals(team_draft(a, b, k=len(a) + len(b), salt="s"))
     with pytest.raises(InputError, match="a column 'score' in run 'b'"):
         team_draft(a, b.drop("score"), k=2, salt="s")
     lists = team_draft(a, b, k=2, salt="s")

@@ -1,5 +1,6 @@
 """Numbers of two protocols are not compared, and the difference is named."""
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -7,7 +8,14 @@ from aisle.data.errors import InputError
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.changes import Evaluation, changes
 from aisle.eval.evaluate import evaluate
-from aisle.eval.protocol import describe, differences, fingerprint, require_same
+from aisle.eval.protocol import (
+    catalogue_checksum,
+    describe,
+    differences,
+    fingerprint,
+    past_checksum,
+    require_same,
+)
 from aisle.eval.runs import check_truth
 from aisle.eval.settings import EvaluateSettings
 
@@ -19,7 +27,7 @@ def truth(rows=ROWS):
 
 
 def described(given=None, rows=ROWS, k=(10,), size: int | None = 5):
-    return describe(given or {}, truth(rows), k, size)
+    return describe(given or {}, truth(rows), k, None if size is None else Catalogue(size))
 
 
 def test_a_protocol_says_what_was_given_and_what_was_seen():
@@ -64,6 +72,29 @@ def test_a_key_that_only_one_has_is_a_difference_even_if_null():
 
 def test_equal_protocols_pass():
     require_same(described(), described())
+
+
+def test_the_catalogue_and_the_past_count_by_content_and_not_by_order():
+    items = pl.DataFrame(
+        {"item_id": ["a", "b", "c"], "price": [1.0, None, 2.0], "categories": [["x", "y"], None, []]}
+    )
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    same = Catalogue.of(items[[2, 0, 1]], vectors[[2, 0, 1]])
+    checksum = catalogue_checksum(Catalogue.of(items, vectors))
+    assert catalogue_checksum(same) == checksum
+    for other in (
+        Catalogue.of(items, vectors + 1),
+        Catalogue.of(items),
+        Catalogue.of(items.with_columns(price=pl.lit(3.0)), vectors),
+        Catalogue.of(items.with_columns(pl.col("item_id") + "x"), vectors),
+        Catalogue.of(items.with_columns(categories=pl.lit("z")), vectors),
+    ):
+        assert catalogue_checksum(other) != checksum
+    assert catalogue_checksum(Catalogue(3)) is None
+    past = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["a", None], "rating": [5.0, None]})
+    assert past_checksum(past) == past_checksum(past[::-1])
+    assert past_checksum(past) != past_checksum(past.with_columns(pl.col("user_id").reverse()))
+    assert past_checksum(past) != past_checksum(past.with_columns(rating=pl.lit(1.0)))
 
 
 PAST = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["a", "c"]})

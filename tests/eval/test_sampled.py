@@ -20,12 +20,14 @@ ITEMS = "abcdefgh"
 MEASURES = [Measure(metric, k) for metric in ("recall", "ndcg", "mrr") for k in (1, 3)]
 
 
-def judged(truth: dict[str, str], lists: dict[str, str]) -> Judged:
+def judged(truth: dict[str, str], lists: dict[str, str], catalogue: Catalogue | None = None) -> Judged:
     pairs = [(user, item) for user, items in truth.items() for item in items]
     rows = [(user, item, -float(at)) for user, items in lists.items() for at, item in enumerate(items)]
     wanted = check_truth(pl.DataFrame(pairs, schema=["user_id", "item_id"], orient="row"))
     run = pl.DataFrame(rows, schema=["user_id", "item_id", "score"], orient="row")
-    return judge(check_run(run, wanted, "run"), wanted, depth=10, catalogue=Catalogue(len(ITEMS)))
+    return judge(
+        check_run(run, wanted, "run"), wanted, depth=20, catalogue=catalogue or Catalogue(len(ITEMS))
+    )
 
 
 @pytest.mark.parametrize("negatives", [1, 3, 6])
@@ -49,7 +51,9 @@ def test_equal_to_the_mean_over_all_samples(negatives):
         return float(np.mean(values))
 
     found = sampled(judged(truth, lists), MEASURES, negatives)
-    for metric, k in MEASURES:
+    measures = [measure for measure in MEASURES if measure.k <= negatives]
+    assert list(found) == [str(measure) for measure in measures]
+    for metric, k in measures:
         users = [np.mean([of_pair(user, item, metric, k) for item in items]) for user, items in truth.items()]
         assert found[f"{metric}@{k}"] == pytest.approx(np.mean(users)), (metric, k)
 
@@ -59,6 +63,13 @@ def test_a_sample_of_all_others_is_exact():
     found = sampled(seen, MEASURES, len(ITEMS) - 1)
     for metric, k in MEASURES:
         assert found[f"{metric}@{k}"] == pytest.approx(USER_METRICS[metric](seen, k).mean())
+
+
+def test_runs_of_items_outside_the_catalogue_have_values_too():
+    others = "".join(chr(ord("m") + at) for at in range(12))
+    known = Catalogue.of(pl.DataFrame({"item_id": list(ITEMS)}))
+    found = sampled(judged({"u": "c"}, {"u": others + "c"}, known), MEASURES, 6)
+    assert set(found.values()) == {0.0}
 
 
 def test_more_negatives_than_there_are_others_are_refused():

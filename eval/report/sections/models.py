@@ -71,9 +71,9 @@ def everyone(report: Report) -> list[tuple[str, str, Mapping[str, Estimate]]]:
 def sampled_metrics(report: Report) -> Figure | None:
     """Sampled values beside those over all items; None where nobody asked for them."""
     found = report.sampled
-    if found is None or not found.models:
+    shown = list(next(iter(found.models.values()), {})) if found else []
+    if found is None or not shown:
         return None
-    shown = list(next(iter(found.models.values())))
     rows = [
         [model, measure, f"{found.models[model][measure]:.4f}", f"{report.models[model][measure].value:.4f}"]
         for measure in shown

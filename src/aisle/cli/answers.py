@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 from aisle.cli.verb import Answer
 
 if TYPE_CHECKING:
+    from aisle.eval.report import Report
     from aisle.stage import Done
+
+WARNINGS = 5
+"""Warnings that are printed, besides leaks; the report has all."""
 
 
 def facts_of(done: Mapping[str, "Done"]) -> dict[str, Any]:
@@ -32,4 +36,20 @@ def report_answer(folder: Path) -> Answer:
         model: {measure: estimate.model_dump() for measure, estimate in found.items()}
         for model, found in report.models.items()
     }
-    return Answer({"report": paths, "models": models}, [*tables(report), f"report: {paths['html']}"])
+    facts = {
+        "report": paths,
+        "models": models,
+        "warnings": report.warnings,
+        "leaks": None if report.leaks is None else report.leaks.model_dump(mode="json"),
+        "fingerprint": report.protocol.get("fingerprint"),
+    }
+    return Answer(facts, [*tables(report), *warned(report), f"report: {paths['html']}"])
+
+
+def warned(report: "Report") -> list[str]:
+    """Leaks, then the first of what else a reader has to know before trusting the values."""
+    leaks = [warning for warning in report.warnings if warning.startswith(("Leak", "Suspicion"))]
+    others = [warning for warning in report.warnings if warning not in leaks]
+    shown = [*leaks, *others[:WARNINGS]]
+    more = [f"{len(others) - WARNINGS} more warnings in the report"] if len(others) > WARNINGS else []
+    return [*(f"warning: {warning}" for warning in shown), *more]

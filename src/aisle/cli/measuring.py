@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aisle.cli.answers import facts_of, report_answer
+from aisle.cli.answers import facts_of, report_answer, warned
 from aisle.cli.options import Config, Redo, Seed, Set, settings_of
 from aisle.cli.verb import Answer
 
@@ -174,6 +174,6 @@ def _evaluate_files(
     named = _named(runs)
     report = evaluate_files(named, truth, settings=settings.evaluate, seed=settings.seed, **files)
     if out is None:
-        return Answer(report.model_dump(mode="json"), [*tables(report)])
+        return Answer(report.model_dump(mode="json"), [*tables(report), *warned(report)])
     write_report(report, out)
     return report_answer(out)

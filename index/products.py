@@ -1,0 +1,34 @@
+"""Products of bytes, and the largest of many numbers: what numpy has no quick way for, and torch has.
+
+The one file of `index` that imports torch, and not before it is asked.
+"""
+
+import numpy as np
+from jaxtyping import Int, Int8, Int32
+from numpy.typing import NDArray
+
+
+def multiplies_bytes() -> bool:
+    """Whether the processor has instructions for products of bytes that are worth it (AVX512-VNNI)."""
+    import torch
+
+    known = getattr(torch.cpu, "_is_vnni_supported", None)
+    return bool(known and known() and hasattr(torch, "_int_mm"))
+
+
+def products(
+    queries: Int8[NDArray[np.int8], "b dim"], codes: Int8[NDArray[np.int8], "n dim"]
+) -> Int32[NDArray[np.int32], "b n"]:
+    """Inner product of each two rows, exact."""
+    import torch
+
+    found: NDArray[np.int32] = torch._int_mm(torch.from_numpy(queries), torch.from_numpy(codes).T).numpy()
+    return found
+
+
+def largest(numbers: NDArray[np.float32] | NDArray[np.float64], k: int) -> Int[NDArray[np.int64], "b k"]:
+    """Columns of the k largest numbers of each row, in no order; `numbers` (b, n), n >= k."""
+    import torch
+
+    found: NDArray[np.int64] = torch.from_numpy(numbers).topk(k, sorted=False).indices.numpy()
+    return found
