@@ -48,23 +48,26 @@ def lists(items: int) -> int:
     return max(wanted, 1)
 
 
-def factory(kind: Kind, items: int, dim: int, storage: Storage) -> str:
-    """The FAISS factory string of a kind, for so many items of `dim` numbers.
+def factory(kind: Kind, items: int, dim: int, storage: Storage, n_lists: int | None = None) -> str:
+    """The FAISS factory string of a kind for items of `dim` numbers; lists are `n_lists`, or `lists(items)`.
 
     >>> factory("ivf_pq", 1_000_000, 384, "fp16")
     'IVF4096,PQ96x8,Refine(SQfp16)'
     >>> factory("hnsw", 1_000_000, 384, "float32")
     'HNSW32,Flat'
+    >>> factory("ivf_flat", 1_000_000, 384, "fp16", n_lists=256)
+    'IVF256,SQfp16'
     """
     codec = CODECS[storage]
+    inverted = f"IVF{n_lists or lists(items)}"
     rescored = "RFlat" if storage == "float32" else f"Refine({codec})"
     recipes: dict[Kind, Callable[[], str]] = {
         "exact": lambda: codec,
-        "ivf_flat": lambda: f"IVF{lists(items)},{codec}",
-        "ivf_sq8": lambda: f"IVF{lists(items)},SQ8,{rescored}",
-        "ivf_sq4": lambda: f"IVF{lists(items)},SQ4,{rescored}",
-        "ivf_pq": lambda: f"{_padded(dim)}IVF{lists(items)},{_codes(items, dim)},{rescored}",
-        "ivf_binary": lambda: f"IVF{lists(items)},RaBitQ,{rescored}",
+        "ivf_flat": lambda: f"{inverted},{codec}",
+        "ivf_sq8": lambda: f"{inverted},SQ8,{rescored}",
+        "ivf_sq4": lambda: f"{inverted},SQ4,{rescored}",
+        "ivf_pq": lambda: f"{_padded(dim)}{inverted},{_codes(items, dim)},{rescored}",
+        "ivf_binary": lambda: f"{inverted},RaBitQ,{rescored}",
         "hnsw": lambda: f"HNSW32,{codec}",
         "cagra": lambda: f"HNSW32,{codec}",
     }

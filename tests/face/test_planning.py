@@ -1,9 +1,11 @@
 """The cost planner: curves that were planted, plans against arithmetic, and a machine measured in seconds."""
 
 import json
-from math import log2
+from collections.abc import Callable
+from math import log, log2
 from pathlib import Path
 
+import numpy as np
 import pytest
 from language_models import tiny_bert
 from typer.testing import CliRunner, Result
@@ -11,7 +13,7 @@ from typer.testing import CliRunner, Result
 from aisle.cli import app
 from aisle.cli.planning import duration
 from aisle.data.errors import InputError
-from aisle.index.recipes import lists
+from aisle.index.recipes import POINTS, lists
 from aisle.planning import bench as benches
 from aisle.planning import curves
 from aisle.planning.estimate import Plan, estimate, index_bytes
@@ -37,8 +39,8 @@ def index_figures(kind: str, **changes: object) -> IndexFigures:
         "batch": 1024,
         "k": 100,
         "nprobe": 64,
-        "builds": points({size: 1 + 1e-6 * size for size in sizes}),
-        "searches": points({size: 1e-6 + 1e-9 * size for size in sizes}),
+        "builds": [{"size": size, "seconds": 1 + 1e-6 * size} for size in sizes],
+        "searches": [{"size": size, "seconds": 1e-6 + 1e-9 * size} for size in sizes],
     }
     return IndexFigures.model_validate({**given, **changes})
 
@@ -68,26 +70,79 @@ FIGURES = Figures.model_validate(
 )
 
 
-def test_planted_curves_are_found() -> None:
+def test_planted_curves_of_texts_and_exact_search_are_found() -> None:
     text = curves.seconds_of_text(points({t: 2 + 3 * t + 0.5 * t**2 for t in (16, 32, 64, 128)}))
     assert text(256) == pytest.approx(2 + 3 * 256 + 0.5 * 256**2)
-    exact = index_figures("exact", searches=points({n: 1e-4 + 2e-9 * n for n in (2e4, 6e4)}))
+    exact = measured_of("exact", lambda n, _: 0.01 + 1e-6 * n, lambda n, *_: 1e-4 + 2e-9 * n)
+    assert curves.seconds_of_build(exact)(1e7) == pytest.approx(0.01 + 10)
     assert curves.seconds_of_query(exact)(1e7) == pytest.approx(1e-4 + 2e-2)
-    graph = index_figures("hnsw", builds=points({n: 1e-6 * n * log2(n) for n in (2500, 5000, 10_000)}))
-    assert curves.seconds_of_build(graph)(1e6) == pytest.approx(log2(1e6))
-    sizes = benches.OTHERWISE
-    visited = index_figures(
-        "ivf_flat", searches=points({n: 1e-8 * lists(n) + 1e-9 * 64 * n / lists(n) for n in sizes})
-    )
-    assert curves.seconds_of_query(visited)(1e6) == pytest.approx(1e-8 * 4096 + 1e-9 * 64 * 1e6 / 4096)
 
-    def compared(n: float) -> float:
-        return n * lists(int(n)) + 10 * min(n, 256 * lists(int(n))) * lists(int(n))
 
-    built = index_figures("ivf_flat", builds=points({n: 1e-9 * compared(n) for n in sizes}))
-    assert curves.seconds_of_build(built)(1e6) == pytest.approx(1e-9 * compared(1e6))
-    coded = index_figures("ivf_pq", builds=points({n: 1e-6 * (25 * min(n, 65_536) + n) for n in sizes}))
-    assert curves.seconds_of_build(coded)(1e6) == pytest.approx(1e-6 * (25 * 65_536 + 1e6))
+def measured_of(
+    kind: str,
+    build: Callable[[float, int], float],
+    query: Callable[[float, int, int], float],
+    noise: float = 0.0,
+    seed: int = 0,
+) -> IndexFigures:
+    """What `aisle bench` would measure of a kind with these times of n items, L lists (and visited ones)."""
+    rng = np.random.default_rng(seed)
+    builds, searches = [], []
+    for n, n_lists in benches.shapes(kind, 384):
+        given = {"size": n, "lists": n_lists}
+        builds.append({**given, "seconds": build(n, n_lists or 0) * (1 + noise * rng.uniform(-1, 1))})
+        for nprobe in (16, 64, 256) if n_lists else (None,):
+            seconds = query(n, n_lists or 0, nprobe or 0) * (1 + noise * rng.uniform(-1, 1))
+            searches.append({**given, "nprobe": nprobe, "seconds": seconds})
+    return index_figures(kind, builds=builds, searches=searches)
+
+
+@pytest.mark.parametrize("items", [1e5, 1e6, 1e8])
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_sq8", "ivf_pq"])
+def test_planted_curves_of_lists_are_found(kind: str, items: float) -> None:
+    def build(n: float, n_lists: int) -> float:
+        compared = n * n_lists + 10 * min(n, 256 * n_lists) * n_lists
+        coded = n + (25 * min(n, 65_536) if kind == "ivf_pq" else 0)
+        return 8e-6 * coded + 9e-9 * compared
+
+    def query(n: float, n_lists: int, nprobe: int) -> float:
+        share = nprobe / n_lists
+        return 2e-4 + 1e-8 * n_lists + 6e-8 * share * n * (1 + 0.14 * log(1 / share))
+
+    figures = measured_of(kind, build, query)
+    n_lists = {1e5: 1024, 1e6: 4096, 1e8: 32_768}[items]
+    assert curves.seconds_of_build(figures)(items) == pytest.approx(build(items, n_lists))
+    assert curves.seconds_of_query(figures)(items) == pytest.approx(query(items, n_lists, 64))
+    largest = max(point.size for point in figures.builds)
+    builds, queries = [], []
+    for seed in range(50):
+        noisy = measured_of(kind, build, query, noise=0.05, seed=seed)
+        builds.append(curves.seconds_of_build(noisy)(10 * largest) / build(10 * largest, 4096))
+        queries.append(curves.seconds_of_query(noisy)(10 * largest) / query(10 * largest, 4096, 64))
+    assert 0.85 < min(builds) < max(builds) < 1.15
+    assert 0.85 < min(queries) < max(queries) < 1.15
+
+
+@pytest.mark.parametrize("items", [1e5, 1e6, 1e8])
+def test_planted_curves_of_graphs_are_found(items: float) -> None:
+    def build(n: float, _: int) -> float:
+        return n * 7e-5 * (log2(n) - 11)  # a line that is 0 at some size: measured ones are not small
+
+    def query(n: float, *_: int) -> float:
+        return 2e-4 * (log2(n) - 11)
+
+    figures = measured_of("hnsw", build, query)
+    assert curves.seconds_of_build(figures)(items) == pytest.approx(build(items, 0))
+    assert curves.seconds_of_query(figures)(items) == pytest.approx(query(items))
+    assert curves.seconds_of_query(figures)(100) == pytest.approx(query(figures.searches[0].size))
+
+
+def test_lists_are_told_apart_from_items() -> None:
+    """The most lists of a measured index are half of those of one ten times as large, and can be trained."""
+    for dim in (32, 384, 1024):
+        shapes = benches.shapes("ivf_pq", dim)
+        assert 2 * max(n_lists or 0 for _, n_lists in shapes) >= lists(10 * shapes[-1][0])
+        assert all(items >= POINTS * (n_lists or 0) for items, n_lists in shapes)
 
 
 def test_noise_never_makes_larger_work_cheaper() -> None:
@@ -234,17 +289,23 @@ def test_help_fits_80_columns(verb: str) -> None:
 
 
 def test_a_machine_is_measured_and_planned_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benches, "ITEMS", {"exact": (200, 400), "ivf_flat": (300, 600)})
+    monkeypatch.setattr(benches, "NUMBERS", 1)
+    monkeypatch.setattr(benches, "ITEMS", 400)
     monkeypatch.setattr(benches, "WRITTEN", 1 << 16)
     monkeypatch.setattr(benches, "CANDIDATES", 1000)
     out = tmp_path / "bench.json"
     encoder = tiny_bert(tmp_path / "bert", texts=[benches.SHELF])
     options = ("--encoder", encoder, "--set", "retriever.encoder.max_tokens=40", "--seconds", 0.01)
-    measured = call("bench", *options, "--kind", "exact", "--kind", "ivf_flat", "--out", out)
+    wanted = ("exact", "ivf_flat", "hnsw")
+    measured = call("bench", *options, *(part for kind in wanted for part in ("--kind", kind)), "--out", out)
     assert measured.exit_code == 0, measured.stderr
     assert "queries a second" in measured.stdout
     figures = Figures.read(out)
-    assert [one.kind for one in figures.indices] == ["exact", "ivf_flat"]
+    assert [one.kind for one in figures.indices] == list(wanted)
+    inverted = figures.index("ivf_flat")
+    assert [(point.size, point.lists) for point in inverted.builds] == [(400, 2), (400, 8), (800, 16)]
+    assert {point.nprobe for point in inverted.searches} == {2, 8, 16}
+    assert "800 x 16, 16 lists, 16 of them read" in measured.stdout
     assert figures.language_model.dim == 16
     attention, norms, pooler = 4 * (16 * 16 + 16), 2 * (16 + 16), 16 * 16 + 16
     forward = (16 * 32 + 32) + (32 * 16 + 16)

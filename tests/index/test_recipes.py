@@ -10,7 +10,7 @@ from aisle.index.recipes import KINDS, factory, lists
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(recipes) == doctest.TestResults(failed=0, attempted=8)
+    assert doctest.testmod(recipes) == doctest.TestResults(failed=0, attempted=9)
 
 
 @pytest.mark.parametrize("storage", ["float32", "fp16", "int8"])

@@ -12,7 +12,7 @@ from aisle.cli.verb import Answer
 
 if TYPE_CHECKING:
     from aisle.planning.estimate import Plan
-    from aisle.planning.figures import Figures
+    from aisle.planning.figures import Figures, IndexFigures, IndexPoint
 
 FIGURES = Path("bench.json")
 GIB = 2**30
@@ -110,18 +110,25 @@ def _figures_shown(figures: "Figures") -> list[Any]:
         [f"text of {point.size:.0f} tokens", f"{1 / point.seconds:,.0f} a second"]
         for point in figures.language_model.texts
     ]
-    indices = [
-        [
-            f"{one.kind}, {build.size:,.0f} x {one.dim}",
-            f"built in {build.seconds:.2f} s, {1 / query.seconds:,.0f} queries a second",
+    indices = []
+    for one in figures.indices:
+        indices += [[_index_shown(one, point), f"built in {point.seconds:.2f} s"] for point in one.builds]
+        indices += [
+            [_index_shown(one, point), f"{1 / point.seconds:,.0f} queries a second"] for point in one.searches
         ]
-        for one in figures.indices
-        for build, query in zip(one.builds, one.searches, strict=True)
-    ]
     pairs = [] if figures.pair is None else [["pair", f"{1 / figures.pair:,.0f} a second"]]
     disk = [["disk", f"{figures.disk.write / 1e6:,.0f} MB/s written, {figures.disk.read / 1e6:,.0f} read"]]
     said = f"{machine.processor}, {machine.cores} cores, {machine.memory / GIB:.0f} GiB, {machine.device}"
     return [said, grid(["work", "measured"], [*texts, *indices, *pairs, *disk])]
+
+
+def _index_shown(one: "IndexFigures", point: "IndexPoint") -> str:
+    said = f"{one.kind}, {point.size:,.0f} x {one.dim}"
+    if point.lists is not None:
+        said += f", {point.lists:,} lists" + (
+            "" if point.nprobe is None else f", {point.nprobe:,} of them read"
+        )
+    return said
 
 
 def _plan_shown(found: "Plan") -> list[Any]:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from aisle.data.progress import track
 from aisle.index import kinds
-from aisle.index.recipes import machine_memory
+from aisle.index.recipes import factory, is_kind, lists, machine_memory
 from aisle.index.settings import IndexSettings
 from aisle.memory import peak, reset_peak
-from aisle.planning.figures import Disk, Figures, IndexFigures, LanguageModel, Machine, Point
+from aisle.planning.figures import Disk, Figures, IndexFigures, IndexPoint, LanguageModel, Machine, Point
 from aisle.planning.fleet import BATCH
 from aisle.provenance import versions
 
@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 TOKENS = (16, 32, 64, 128)
 """Words of the texts that are measured; longer ones where the encoder reads longer ones."""
 
-ITEMS = {"exact": (20_000, 60_000), "hnsw": (10_000, 20_000, 40_000)}
-"""Sizes of the indices that are measured, by kind; the largest are beyond the caches of a processor."""
+NUMBERS = 1 << 24
+"""In the vectors of the indices that are measured: 64 MiB, beyond the caches of most processors, and beyond
+the 32 MiB up to which malloc gives memory that was used before."""
 
-OTHERWISE = (20_000, 39_000, 80_000)
-"""512, 512 and 1,024 lists, so that the costs of choosing lists and of reading them can be told apart."""
+ITEMS = 40_000
+"""At least, however long the vectors are."""
+
+CLOCK = time.perf_counter
+"""What seconds are counted by."""
 
 REPEATS = 3
 """The median of so many counts."""
@@ -134,26 +138,54 @@ def measured_model(encoder: "Encoder", seconds: float) -> LanguageModel:
 
 
 def measured_index(settings: IndexSettings, dim: int, seconds: float) -> IndexFigures:
-    """Builds and searches of one kind at several sizes, on vectors that come in clusters."""
+    """Builds and searches of one kind at several sizes; few and many lists, few and many of them read."""
+    kind, nprobe = settings.kind, settings.search.nprobe
+    queries = vectors_of(BATCH, dim, seed=1)
     builds, searches = [], []
-    for items in ITEMS.get(settings.kind, OTHERWISE):
-        vectors, queries = clustered(items, dim), clustered(BATCH, dim, seed=1)
-        began = time.perf_counter()
-        index = kinds.build(vectors, settings)
-        builds.append(Point(size=items, seconds=time.perf_counter() - began))
-        index.search(queries, K)  # warm
-        spent = list(repeated(seconds, index.search, queries, K))
-        searches.append(Point(size=items, seconds=median(spent) / BATCH))
+    for items, n_lists in shapes(kind, dim):
+        vectors = vectors_of(items, dim)
+        recipe = kind
+        if n_lists is not None and is_kind(kind):
+            recipe = factory(kind, items, dim, settings.storage, n_lists)
+        built: list[float] = []
+        while sum(built) < seconds:
+            began = CLOCK()
+            index = kinds.build(vectors, settings.model_copy(update={"kind": recipe}))
+            built.append(CLOCK() - began)
+        builds.append(IndexPoint(size=items, seconds=median(built), lists=n_lists))
+        efforts: Sequence[int | None] = [None]
+        if n_lists is not None:
+            efforts = sorted({min(effort, n_lists) for effort in (-(-nprobe // 4), nprobe, 4 * nprobe)})
+        for effort in efforts:
+            more = {} if effort is None else {"nprobe": effort}
+            looked = index.with_effort(settings.search.model_copy(update=more))
+            looked.search(queries, K)  # warm
+            spent = median(repeated(seconds / len(efforts), looked.search, queries, K))
+            searches.append(IndexPoint(size=items, seconds=spent / BATCH, lists=n_lists, nprobe=effort))
     return IndexFigures(
-        kind=settings.kind,
+        kind=kind,
         dim=dim,
         storage=settings.storage,
         batch=BATCH,
         k=K,
-        nprobe=settings.search.nprobe,
+        nprobe=nprobe,
         builds=builds,
         searches=searches,
     )
+
+
+def shapes(kind: str, dim: int) -> list[tuple[int, int | None]]:
+    """Items and inverted lists of the indices that are measured.
+
+    Lists are not those that the sizes call for: as many items with 4 times the lists tell what comparing with
+    lists costs from what items cost, whatever the noise, and the most lists are near those of larger indices.
+    """
+    few = max(ITEMS, NUMBERS // dim)
+    if kind == "exact":
+        return [(few, None), (3 * few, None)]
+    if kind == "hnsw":
+        return [(few // 2, None), (few, None), (2 * few, None)]
+    return [(few, max(lists(few) // 4, 1)), (few, lists(few)), (2 * few, 2 * lists(few))]
 
 
 def seconds_of_pair(ranker: "Ranker", seconds: float) -> float:
@@ -216,19 +248,24 @@ def texts_of(words: int, n: int, rng: np.random.Generator) -> list[str]:
     return [" ".join(row) for row in rng.choice(SHELF.split(), (n, words))]
 
 
-def clustered(n: int, dim: int, seed: int = 0) -> NDArray[np.float32]:
-    """Vectors of unit length around 1,000 centres, float32 (n, dim): items of a shop come in kinds."""
-    centres = np.random.default_rng(2**20).standard_normal((1000, dim), np.float32)
-    rng = np.random.default_rng(seed)
-    vectors = centres[rng.integers(len(centres), size=n)] + rng.standard_normal((n, dim), np.float32)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+def vectors_of(n: int, dim: int, seed: int = 0) -> NDArray[np.float32]:
+    """Vectors of unit length, float32 (n, dim), with a variance of 1/i along the i-th axis before that.
+
+    An index of them behaves with its size as one of texts does: a walk in a graph takes so many steps more
+    for each doubling, and lists are uneven. With a fixed number of clusters it does not: a graph of 1,000 of
+    them is the slowest at 10 vectors in each, and quicker beyond.
+    """
+    vectors = np.random.default_rng(seed).standard_normal((n, dim), np.float32)
+    vectors /= np.sqrt(np.arange(1, dim + 1, dtype=np.float32))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 def timed(work: Callable[..., object], *given: object) -> float:
-    """Seconds of some work, by the clock."""
-    began = time.perf_counter()
+    """Seconds of some work."""
+    began = CLOCK()
     work(*given)
-    return time.perf_counter() - began
+    return CLOCK() - began
 
 
 def repeated(seconds: float, work: Callable[..., object], *given: object) -> Iterator[float]:

@@ -1,7 +1,7 @@
 """From a few measured points to any size: sums of what the arithmetic takes, fitted."""
 
 from collections.abc import Callable, Sequence
-from math import log2
+from math import log, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,10 @@ from scipy.optimize import nnls
 
 from aisle.data.errors import InputError
 from aisle.index.recipes import lists
-from aisle.planning.figures import IndexFigures, Point
+from aisle.planning.figures import IndexFigures, IndexPoint, Point
 
-Terms = Callable[[float], Sequence[float]]
-"""What the time of a size is a weighted sum of."""
+Curve = Callable[[float], float]
+"""Seconds by size."""
 
 ROUNDS = 10
 """Of k-means, in FAISS."""
@@ -27,70 +27,94 @@ PLANNED = ("exact", "ivf_flat", "ivf_sq8", "ivf_sq4", "ivf_pq", "hnsw")
 """Kinds of index whose arithmetic is known here."""
 
 
-def fitted(points: Sequence[Point], terms: Terms) -> Callable[[float], float]:
-    """Seconds by size: least squares on relative errors, no coefficient below 0.
+def fitted(points: Sequence[Point], rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Coefficients of the terms: least squares on relative errors, none below 0.
 
     None below 0, so that no size is foretold to take less than a smaller one where all terms rise.
+
+    Args:
+        points: what was measured.
+        rows: for each of them, what its time is a weighted sum of.
 
     Raises:
         InputError: no point.
     """
     if not points:
         raise InputError("points that were measured", "none", "measure again with `aisle bench`")
-    rows = np.array([terms(point.size) for point in points])
+    terms = np.array(rows)
     seconds = np.array([point.seconds for point in points])
-    scale = rows.max(axis=0)
+    scale = terms.max(axis=0)
     scale[scale == 0] = 1.0
-    weights, _ = nnls(rows / scale / seconds[:, None], np.ones(len(points)))
+    weights, _ = nnls(terms / scale / seconds[:, None], np.ones(len(points)))
     coefficients: NDArray[np.float64] = weights / scale
-    return lambda size: float(np.dot(terms(size), coefficients))
+    return coefficients
 
 
-def seconds_of_text(points: Sequence[Point]) -> Callable[[float], float]:
+def seconds_of_text(points: Sequence[Point]) -> Curve:
     """Seconds of a text by its tokens: `a + b t + c t^2`, the square being attention's."""
-    return fitted(points, lambda tokens: (1.0, tokens, tokens**2))
+
+    def terms(tokens: float) -> Sequence[float]:
+        return (1.0, tokens, tokens**2)
+
+    coefficients = fitted(points, [terms(point.size) for point in points])
+    return lambda tokens: float(np.dot(terms(tokens), coefficients))
 
 
-def seconds_of_build(figures: IndexFigures) -> Callable[[float], float]:
+def seconds_of_build(figures: IndexFigures) -> Curve:
     """Seconds to build an index, by its items.
 
     `exact` copies; lists are found by k-means over 256 vectors a list, and every item is compared with each
-    of them; a graph takes a walk for each item, which grows with the logarithm.
+    of them; codes are found on a sample that stops growing, and every item is coded; a graph takes a walk
+    for each item.
     """
-    return fitted(figures.builds, _build_terms(figures.kind))
+    rows = [_build_terms(figures, point.size, _lists(point)) for point in figures.builds]
+    coefficients = fitted(figures.builds, rows)
+    return lambda items: float(np.dot(_build_terms(figures, items, lists(int(items))), coefficients))
 
 
-def seconds_of_query(figures: IndexFigures) -> Callable[[float], float]:
+def seconds_of_query(figures: IndexFigures) -> Curve:
     """Seconds of a query in a batch, by the items: all, or lists and what is in visited ones, or a walk.
 
-    A walk in a graph has log n steps, each of which misses the caches more often in a larger one.
+    A share `f` of the lists, those nearest to a query, holds `f n (1 + c ln 1/f)` items: queries fall where
+    items are many and lists long, and all lists hold `n`.
     """
-    return fitted(figures.searches, _query_terms(figures.kind, figures.nprobe))
+    rows = [
+        _query_terms(figures, point.size, _lists(point), point.nprobe or figures.nprobe)
+        for point in figures.searches
+    ]
+    coefficients = fitted(figures.searches, rows)
+    return lambda items: float(
+        np.dot(_query_terms(figures, items, lists(int(items)), figures.nprobe), coefficients)
+    )
 
 
-def _build_terms(kind: str) -> Terms:
-    if kind == "exact":
-        return lambda items: (1.0, items)
-    if kind == "hnsw":
-        return lambda items: (items, items * log2(max(items, 2)))
-
-    def terms(items: float) -> Sequence[float]:
-        n_lists = lists(int(items))
-        training = ROUNDS * min(items, PER_LIST * n_lists) * n_lists
-        coding = CODE_ROUNDS * min(items, CODE_SAMPLE) + items if kind == "ivf_pq" else items
-        return (1.0, coding, items * n_lists + training)
-
-    return terms
+def _lists(point: IndexPoint) -> int:
+    return point.lists or lists(int(point.size))
 
 
-def _query_terms(kind: str, nprobe: int) -> Terms:
-    if kind == "exact":
-        return lambda items: (1.0, items)
-    if kind == "hnsw":
-        return lambda items: (1.0, log2(max(items, 2)), log2(max(items, 2)) ** 2)
+def _doublings(points: Sequence[Point], items: float) -> float:
+    """How often the smallest measured graph doubles to so many items.
 
-    def terms(items: float) -> Sequence[float]:
-        n_lists = lists(int(items))
-        return (1.0, float(n_lists), min(nprobe / n_lists, 1.0) * items)
+    A walk takes so many steps more for each doubling, and each misses the caches more often. No line through
+    `log n` with a start of 0 or more is as steep as that, so the smallest one is the start.
+    """
+    return max(log2(items / min(point.size for point in points)), 0.0)
 
-    return terms
+
+def _build_terms(figures: IndexFigures, items: float, n_lists: int) -> Sequence[float]:
+    if figures.kind == "exact":
+        return (1.0, items)
+    if figures.kind == "hnsw":
+        return (items, items * _doublings(figures.builds, items))
+    compared = items * n_lists + ROUNDS * min(items, PER_LIST * n_lists) * n_lists
+    coded = CODE_ROUNDS * min(items, CODE_SAMPLE) if figures.kind == "ivf_pq" else 0
+    return (items + coded, compared)
+
+
+def _query_terms(figures: IndexFigures, items: float, n_lists: int, nprobe: int) -> Sequence[float]:
+    if figures.kind == "exact":
+        return (1.0, items)
+    if figures.kind == "hnsw":
+        return (1.0, _doublings(figures.searches, items))
+    share = min(nprobe / n_lists, 1.0)
+    return (1.0, float(n_lists), share * items, share * items * log(1 / share))

@@ -232,8 +232,8 @@ def _assumptions(job: Job, fleet: Fleet, kind: str, dim: int) -> list[str]:
     )
     if fleet.gpu is None or kind != "exact":
         said.append(
-            f"queries come {BATCH:,} at a time, index and vectors in memory, vectors in clusters like those "
-            "that were measured"
+            f"queries come {BATCH:,} at a time, index and vectors in memory, vectors that vary "
+            "like those that were measured"
         )
     if fleet.figures is not None and any(
         one.kind == kind and one.dim != dim for one in fleet.figures.indices

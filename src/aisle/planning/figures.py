@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from aisle.data.documents import write_document
 from aisle.data.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 """Of the file; raised when older figures mean something else."""
 
 Positive = Annotated[float, Field(gt=0)]
@@ -36,6 +36,13 @@ class Point(_Part):
     seconds: Positive = Field(description="for one text, one build or one query")
 
 
+class IndexPoint(Point):
+    """The same of an index, which may have other lists than its size calls for."""
+
+    lists: int | None = Field(None, ge=1, description="inverted lists; None: as many as the size calls for")
+    nprobe: int | None = Field(None, ge=1, description="lists that a query visits; None: as planned")
+
+
 class LanguageModel(_Part):
     """What the arithmetic of a language model depends on, and how fast it was."""
 
@@ -56,9 +63,9 @@ class IndexFigures(_Part):
     storage: str
     batch: int = Field(gt=0, description="queries asked together")
     k: int = Field(gt=0)
-    nprobe: int = Field(gt=0)
-    builds: list[Point]
-    searches: list[Point]
+    nprobe: int = Field(gt=0, description="lists that a query visits in a plan")
+    builds: list[IndexPoint]
+    searches: list[IndexPoint]
 
 
 class Disk(_Part):
