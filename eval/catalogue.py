@@ -34,7 +34,7 @@ class Catalogue:
             events      number >= 0: how often the item occurs in what was known before the truth
             categories  list of text: what the item belongs to, from the widest to the narrowest; a text
                         alone, or a column `category`, is a list of one
-            price       number; null where unknown
+            price       number; null, NaN or infinite where unknown
             ==========  =============================================================================
 
             Other columns are kept.
@@ -74,6 +74,8 @@ class Catalogue:
             raise InputError(
                 "events of every item, 0 or more", "negative, null or infinite ones", "count them again"
             )
+        if "price" in read:
+            read["price"] = read["price"].set(~read["price"].is_finite(), None)
         if vectors is not None and len(vectors) != len(items):
             raise InputError(
                 f"{len(items)} vectors, one for each item", f"{len(vectors)}", "pass those of the same items"

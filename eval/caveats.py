@@ -21,6 +21,9 @@ WITHOUT = {
 }
 """How a sentence begins that says what was not given."""
 
+FEW = 30
+"""Users below which intervals by percentiles hold the truth clearly less often than they say."""
+
 
 def caveats(
     truth: Truth,
@@ -45,6 +48,11 @@ def caveats(
     without = int(np.count_nonzero(truth.relevant == 0))
     if without:
         yield f"{without} users have no relevant item in the truth and score 0 for every model."
+    if len(truth) < FEW:
+        yield (
+            f"The truth has {len(truth)} users: intervals of so few are too narrow, and have no width where "
+            "all of them score the same."
+        )
     if truth.repeats:
         yield f"{truth.repeats} rows of the truth repeat an earlier one and were merged."
     for name, model in measured.items():

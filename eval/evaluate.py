@@ -21,7 +21,7 @@ from aisle.eval.metrics.measure import NEEDS, is_known, parse
 from aisle.eval.profiles import Profiles
 from aisle.eval.protocol import describe
 from aisle.eval.report.schema import Method, Popularity, Report, Sampled
-from aisle.eval.runs import check_past, check_truth
+from aisle.eval.runs import check_ids, check_past, check_truth
 from aisle.eval.sampled import what_sampling_does
 from aisle.eval.seeds import by_model, merge, seed_weights, values_by_seed
 from aisle.eval.settings import EvaluateSettings
@@ -204,6 +204,9 @@ def evaluate_files(
     items = None if catalogue is None else read_catalogue(catalogue, vectors)
     past = None if train is None else read_truth(train)
     material = None
+    for path, column in ((catalogue, "item_id"), (users, "user_id")):
+        if path is not None:
+            check_ids(read_parquet(path), column, check_truth(wanted), str(path))
     if past is not None:
         of_users = None if users is None else read_parquet(users)
         material = Material.of_files(

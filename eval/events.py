@@ -6,6 +6,9 @@ import polars as pl
 from aisle.data.errors import InputError
 from aisle.data.schema import EVENTS, TIMESTAMP
 
+FARTHEST = 2.0**62
+"""Microseconds that a date can count."""
+
 
 def events_of(table: pl.DataFrame, what: str) -> pl.LazyFrame:
     """A table with the columns of canonical events, null where it has none; other columns are dropped.
@@ -44,7 +47,14 @@ def _dates(table: pl.DataFrame, what: str) -> pl.Expr:
     if dtype == pl.Date:
         return column.cast(TIMESTAMP)
     if dtype.is_numeric():
-        largest = float(table["timestamp"].cast(pl.Float64).abs().max() or 0)  # type: ignore[arg-type]
+        seconds = table["timestamp"].cast(pl.Float64)
+        if not seconds.is_finite().all() or (seconds.abs() >= FARTHEST).any():
+            raise InputError(
+                f"dates or whole numbers as timestamp in {what}",
+                "NaN, infinite or enormous numbers",
+                "write null where a moment is not known",
+            )
+        largest = float(seconds.abs().max() or 0)  # type: ignore[arg-type]
         unit = next(unit for unit, most in ((10**6, 1e11), (10**3, 1e14), (1, np.inf)) if largest < most)
         return (column.cast(pl.Float64) * unit).cast(pl.Int64).cast(TIMESTAMP)
     raise InputError(

@@ -66,19 +66,24 @@ def read_catalogue(items: Path, vectors: Path | None = None) -> Catalogue:
                 f"columns {', '.join(given.columns) or 'none'} in {vectors}",
                 "give item_id and vector, a list of numbers",
             )
-    if not isinstance(given["vector"].dtype, pl.List | pl.Array):
-        raise InputError(
-            "vectors as lists of numbers", f"{given['vector'].dtype} in {vectors}", "write lists of numbers"
-        )
+    dtype = given["vector"].dtype
+    if not (isinstance(dtype, pl.List | pl.Array) and dtype.inner.is_numeric()):
+        raise InputError("vectors as lists of numbers", f"{dtype} in {vectors}", "write lists of numbers")
+    if given["item_id"].null_count() or given["item_id"].is_duplicated().any():
+        found = f"{len(given) - given['item_id'].n_unique()} repeats, or ids that are null, in {vectors}"
+        raise InputError("one vector an item", found, "keep one row of each item")
     lists = given["vector"].cast(pl.List(pl.Float32))
     lengths = lists.list.len().unique().drop_nulls()
     flat = lists.explode(empty_as_null=False)
-    if len(lengths) != 1 or lists.null_count() or flat.null_count() or not flat.is_finite().all():
+    if len(lengths) != 1 or not lengths[0]:
+        found = ", ".join(map(str, lengths.sort())) or "none"
         raise InputError(
-            "vectors of one length, of finite numbers",
-            f"lengths {', '.join(map(str, lengths.sort()))}, null or infinite numbers in {vectors}"
-            if len(lengths) != 1
-            else f"null or infinite numbers in {vectors}",
+            "vectors of one length", f"lengths {found} in {vectors}", "write one whole vector for each item"
+        )
+    if lists.null_count() or flat.null_count() or not flat.is_finite().all():
+        raise InputError(
+            "vectors of finite numbers",
+            f"null or infinite numbers in {vectors}",
             "write one whole vector for each item",
         )
     rows = catalogue.rows(given["item_id"].cast(pl.String))

@@ -89,7 +89,8 @@ def check_run(frame: pl.DataFrame, truth: Truth, name: str) -> pl.DataFrame:
     """
     what = f"run {name!r}"
     require_columns(frame, "user_id", "item_id", what=what)
-    _same_ids(frame, truth, what)
+    for column in ("user_id", "item_id"):
+        check_ids(frame, column, truth, what)
     run = check_scores(frame, what)
     starts = changes(run["user_id"])
     if len(run) and not run["user_id"].gather(starts).is_in(truth.users.values.implode()).any():
@@ -160,18 +161,25 @@ def check_past(frame: pl.DataFrame, truth: Truth) -> None:
         InputError: a column is missing, a user is null, or ids are written in another way than in the truth.
     """
     require_columns(frame, "user_id", "item_id", what="train")
-    _same_ids(frame.filter(pl.col("item_id").is_not_null()), truth, "train")
+    for column in ("user_id", "item_id"):
+        check_ids(frame.filter(pl.col("item_id").is_not_null()), column, truth, "train")
 
 
-def _same_ids(frame: pl.DataFrame, truth: Truth, what: str) -> None:
-    for column, expected in (("user_id", truth.user_kind), ("item_id", truth.item_kind)):
-        found = id_kind(frame, column, what)
-        if found != expected and len(frame):
-            raise InputError(
-                f"{column} as {expected}, as in the truth",
-                f"{found} in {what}",
-                f"write the ids of {what} and the truth as the same type",
-            )
+def check_ids(frame: pl.DataFrame, column: str, truth: Truth, what: str) -> None:
+    """Nothing, if a table writes the ids of a column as the truth does.
+
+    Raises:
+        InputError: the column is missing, has nulls or another type, or is text here and numbers there.
+    """
+    require_columns(frame, column, what=what)
+    expected = {"user_id": truth.user_kind, "item_id": truth.item_kind}[column]
+    found = id_kind(frame, column, what)
+    if found != expected and len(frame):
+        raise InputError(
+            f"{column} as {expected}, as in the truth",
+            f"{found} in {what}",
+            f"write the ids of {what} and the truth as the same type",
+        )
 
 
 def require_columns(frame: pl.DataFrame, *columns: str, what: str) -> None:

@@ -26,7 +26,7 @@ def _find(material: Material) -> Iterator[Finding]:
     ids = material.catalogue.unique(maintain_order=True)
     orders = {"Sorted ids": np.argsort(np.array(sorted(range(len(ids)), key=lambda at: _natural(ids[at]))))}
     if material.items is not None and (orders["Sorted ids"] != np.arange(len(ids))).any():
-        orders["The order of the catalogue"] = np.arange(len(ids))
+        orders["Places in the catalogue"] = np.arange(len(ids))
     for name, order in orders.items():
         yield from _next_to(material, name, order)
         yield from _by_count(material, name, order)

@@ -15,7 +15,7 @@ def _find(material: Material) -> Iterator[Finding]:
     leaks = check_split(material.parts, strategy)
     if not len(leaks):
         return
-    whose = "of all users" if strategy == "time" else f"of {leaks['user_id'].n_unique()} users"
+    whose = "of some users" if strategy == "time" else f"of {leaks['user_id'].n_unique()} users"
     pattern = "{part} ends at {last}, {later_part} begins at {first}"
     shown = leaks.with_columns(pl.col("user_id").fill_null("all users"))
     if material.dated:
@@ -23,7 +23,7 @@ def _find(material: Material) -> Iterator[Finding]:
         shown = shown.with_columns(moments)
     yield TIME_ORDER.finding(
         "leak",
-        f"Events {whose} that happened after the beginning of a later part lie in an earlier one.",
+        f"Events {whose} in an earlier part happened after the beginning of a later one.",
         quoted(shown, "{user_id}: " + pattern),
         "split anew so that nothing later than a tested event is known: `aisle prepare` does, whatever the "
         "strategy",

@@ -33,8 +33,10 @@ class Comparison:
         arm: its name.
         users, value: of this arm.
         difference: absolute, from control.
-        once: interval that holds for one look, planned beforehand.
-        always: interval that holds at all looks together; None before `FIRST_LOOK` users in each arm.
+        once: interval that holds for one look, planned beforehand; with several arms all of them together
+            (Bonferroni).
+        always: likewise, interval that holds at all looks together; None before `FIRST_LOOK` users in each
+            arm.
         relative: difference in parts of control's value, and its interval for one look; None where that value
             is not above 0.
         p: of the kind that decides: of one look, or of any (1 before the first one).
@@ -206,6 +208,7 @@ def _comparisons(experiment: Experiment, values: dict[str, Floats]) -> list[Comp
         ]
     )
     corrected = holm(p_values)
+    level = experiment.alpha / len(others)
     comparisons = []
     for at, (name, found) in enumerate(zip(others, differences, strict=True)):
         enough = min(len(control), len(values[name])) >= FIRST_LOOK
@@ -219,9 +222,9 @@ def _comparisons(experiment: Experiment, values: dict[str, Floats]) -> list[Comp
                 users=len(values[name]),
                 value=float(values[name].mean()),
                 difference=found,
-                once=found.interval(1 - experiment.alpha),
-                always=always_valid(found, experiment.mixture(name), experiment.alpha) if enough else None,
-                relative=(relative.value, *relative.interval(1 - experiment.alpha)) if relative else None,
+                once=found.interval(1 - level),
+                always=always_valid(found, experiment.mixture(name), level) if enough else None,
+                relative=(relative.value, *relative.interval(1 - level)) if relative else None,
                 p=float(p_values[at]),
                 p_holm=float(corrected[at]),
                 outcome=outcome,

@@ -136,7 +136,7 @@ def off_policy(log: pl.DataFrame, *, clip: float | None = None, seed: int = 0) -
 
 def estimated(decisions: Decisions, *, clip: float | None = None) -> OffPolicy:
     """Estimates from decisions as arrays: see :func:`off_policy`."""
-    if clip is not None and clip <= 0:
+    if clip is not None and not clip > 0:
         raise InputError("a largest weight above 0", f"{clip}", "leave it out to cut nothing")
     weights = decisions.weights if clip is None else np.minimum(decisions.weights, clip)
     if not weights.any():

@@ -263,9 +263,10 @@ def test_what_decides_has_to_be_measured():
     with pytest.raises(InputError, match="auc@10 is measured with: catalogue"):
         evaluate(shop_truth(), runs, settings=asked)
     assert EvaluateSettings(k=(10,), metrics=("ndcg",)).tested == ("ndcg@10",)
+    wanted = shop_truth().with_columns(relevance=pl.lit(2000))
+    degrees = EvaluateSettings(k=(10,), metrics=("ndcg", "ndcg_exp"))
     with pytest.raises(InputError, match="relevances up to 50"):
-        wanted = shop_truth().with_columns(relevance=pl.lit(2000))
-        evaluate(wanted, runs, settings=EvaluateSettings(k=(10,), metrics=("ndcg", "ndcg_exp")))
+        evaluate(wanted, runs, settings=degrees)
 
 
 @pytest.mark.parametrize(("cut_offs", "k"), [((5, 20), 5), ([100, 20], 20), ((1,), 1), ((1, 10), 10)])

@@ -38,3 +38,10 @@ def test_what_is_missing_is_named():
         events_of(pl.DataFrame({"user_id": ["u"]}), "train")
     with pytest.raises(InputError, match="dates or whole numbers as timestamp in truth"):
         events_of(pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "timestamp": ["May"]}), "truth")
+
+
+@pytest.mark.parametrize("moment", [float("nan"), float("inf"), 1e30])
+def test_moments_that_cannot_be_are_refused(moment):
+    table = pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "timestamp": [moment]})
+    with pytest.raises(InputError, match="NaN, infinite or enormous"):
+        events_of(table, "train")

@@ -189,6 +189,8 @@ def _metric(
         raise InputError("--data, or --baseline", "both" if data is not None else "neither", "see --help")
     if per is not None or past is not None:
         raise InputError("--data with --per or --past", "--baseline", "their variance has to be measured")
+    if not abs(baseline) < float("inf"):
+        raise InputError("a finite baseline", f"{baseline:g}", "check --baseline")
     if sd is not None:
         if not 0 < sd < float("inf"):
             raise InputError("a standard deviation above 0", f"{sd:g}", "check --sd")

@@ -152,9 +152,15 @@ def _named(runs: list[str]) -> dict[str, Path]:
 
     named: dict[str, Path] = {}
     for run in runs:
-        name, given, file = run.rpartition("=")
+        name, given, file = run.partition("=")
+        if not given or "/" in name:  # folders may be called day=1
+            name, file = Path(run).stem, run
         path = Path(file)
-        if (name := name if given else path.stem) in named:
+        if not name or not file:
+            raise InputError(
+                "--run [NAME=]FILE", f"--run {run}", "write a name before =, and a file after it"
+            )
+        if name in named:
             fix = "name one of them: --run NAME=FILE"
             raise InputError("runs of different names", f"{named[name]} and {path} are both {name!r}", fix)
         named[name] = path
