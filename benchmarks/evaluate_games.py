@@ -27,7 +27,7 @@ from aisle.data.prepared import Prepared
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
 from aisle.eval.files import read_run, read_truth
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.metrics.measure import USER_METRICS
 from aisle.eval.report import Report
 from aisle.eval.runs import check_run, check_truth

@@ -10,7 +10,7 @@ import numpy as np
 from aisle.data.errors import InputError
 from aisle.eval.comparing import Trial, decide
 from aisle.eval.files import read_run, read_truth
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.metrics.measure import USER_METRICS, is_known, parse
 from aisle.eval.protocol import require_same, truth_checksum
 from aisle.eval.report.schema import Comparison, Method, Report

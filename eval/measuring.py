@@ -8,7 +8,8 @@ import polars as pl
 
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.concentration import Popular
-from aisle.eval.judged import Judged, judge
+from aisle.eval.judged import Judged
+from aisle.eval.judging import judge
 from aisle.eval.leaks import Finding, Material, check_lists
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, is_known, parse
 from aisle.eval.profiles import Profiles

@@ -9,7 +9,7 @@ import polars as pl
 from aisle.data.grid import search
 from aisle.data.prepared import Prepared
 from aisle.eval.baselines.settings import BaselineSettings
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.metrics.ndcg import ndcg
 from aisle.eval.runs import check_truth
 

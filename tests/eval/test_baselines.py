@@ -21,7 +21,7 @@ from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.run import SCORERS
 from aisle.eval.baselines.settings import BaselineSettings, Name
 from aisle.eval.baselines.text_search import TextSearch
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.metrics.ndcg import ndcg
 from aisle.eval.runs import check_truth
 

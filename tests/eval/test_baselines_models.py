@@ -29,7 +29,7 @@ from aisle.eval.baselines.popularity import Popularity, RecentPopularity
 from aisle.eval.baselines.rank import rank
 from aisle.eval.baselines.settings import AlsGrid, BaselineSettings, ItemKnnGrid
 from aisle.eval.baselines.text_search import TextSearch
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.metrics.ndcg import ndcg
 from aisle.eval.metrics.recall import recall
 from aisle.eval.runs import check_truth

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from aisle.eval.judged import Judged, judge
+from aisle.eval.judged import Judged
+from aisle.eval.judging import judge
 from aisle.eval.lists import Lists
 from aisle.eval.metrics.measure import USER_METRICS
 from aisle.eval.runs import check_run, check_truth

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from leak_world import ITEMS, clean, random_lists, run_of
 
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.leaks import Material, check_lists
 from aisle.eval.runs import check_run, check_truth
 

@@ -9,7 +9,8 @@ import pytest
 from ir_measures import AP, RR, P, R, Rprec, Success, nDCG
 
 from aisle.eval.catalogue import Catalogue
-from aisle.eval.judged import Judged, judge
+from aisle.eval.judged import Judged
+from aisle.eval.judging import judge
 from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure, parse
 from aisle.eval.runs import check_run, check_truth
 

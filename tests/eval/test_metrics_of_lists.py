@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from aisle.eval.catalogue import Catalogue
-from aisle.eval.judged import Judged, judge
+from aisle.eval.judged import Judged
+from aisle.eval.judging import judge
 from aisle.eval.metrics.measure import NEEDS, USER_METRICS, is_known
 from aisle.eval.profiles import Profiles
 from aisle.eval.runs import check_run, check_truth

@@ -7,7 +7,7 @@ import pytest
 from aisle.data.errors import InputError
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.files import read_catalogue, read_run, read_truth
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.runs import check_run, check_truth
 
 TRUTH = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["a", "b"]})

@@ -10,7 +10,8 @@ import pytest
 from aisle.data.errors import InputError
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
-from aisle.eval.judged import Judged, judge
+from aisle.eval.judged import Judged
+from aisle.eval.judging import judge
 from aisle.eval.metrics.measure import USER_METRICS, Measure
 from aisle.eval.runs import check_run, check_truth
 from aisle.eval.sampled import sampled

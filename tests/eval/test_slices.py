@@ -11,7 +11,7 @@ from rich.console import Console
 
 from aisle.eval.catalogue import Catalogue
 from aisle.eval.evaluate import evaluate
-from aisle.eval.judged import judge
+from aisle.eval.judging import judge
 from aisle.eval.metrics.measure import USER_METRICS
 from aisle.eval.metrics.ndcg import ndcg
 from aisle.eval.protocol import differences
