@@ -160,10 +160,13 @@ def _sampled(
     """Sampled metrics, if they were asked for and can be had."""
     if not settings.sampled_negatives or catalogue is None:
         return None
-    exact = {name: {m: e.value for m, e in model.estimates.items()} for name, model in measured.items()}
-    models = {name: dict(model.sampled) for name, model in measured.items()}
-    notes = what_sampling_does(exact, models, settings.sampled_negatives, catalogue.size)
-    return Sampled(negatives=settings.sampled_negatives, models=models, notes=notes)
+    values = {name: model.sampled for name, model in measured.items()}
+    models, alone = (
+        {name: {measure: one[at] for measure, one in found.items()} for name, found in values.items()}
+        for at in (0, 1)
+    )
+    notes = what_sampling_does(values, settings.sampled_negatives, catalogue.size)
+    return Sampled(negatives=settings.sampled_negatives, models=models, alone=alone, notes=notes)
 
 
 def evaluate_files(

@@ -15,7 +15,7 @@ from aisle.eval.metrics.measure import CATALOGUE_METRICS, USER_METRICS, Measure,
 from aisle.eval.profiles import Profiles
 from aisle.eval.report.schema import Estimate, RunCounts
 from aisle.eval.runs import check_run
-from aisle.eval.sampled import sampled
+from aisle.eval.sampled import Alone, sampled
 from aisle.eval.settings import EvaluateSettings
 from aisle.eval.truth import Part, Truth
 from aisle.eval.uncertainty import Floats, bootstrap_means, interval
@@ -67,7 +67,7 @@ class Measured:
     means: Mapping[str, Floats]
     parts: Mapping[str, Floats]
     findings: Sequence[Finding] = ()
-    sampled: Mapping[str, float] = field(default_factory=dict)
+    sampled: Mapping[str, Alone] = field(default_factory=dict)
     popular: Sequence[float] = ()
 
 

@@ -8,6 +8,7 @@ Source: Krichene and Rendle 2020, "On Sampled Metrics for Item Recommendation".
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,19 @@ SAMPLED = ("recall", "ndcg", "mrr")
 """Metrics that are computed; of one wanted item, recall is the hit rate."""
 
 
-def sampled(judged: Judged, measures: Sequence[Measure], negatives: int) -> dict[str, float]:
+class Alone(NamedTuple):
+    """A metric of wanted items each of which is ranked alone.
+
+    Attributes:
+        sample: among a sample of the others, the expectation.
+        all: among all of them.
+    """
+
+    sample: float
+    all: float
+
+
+def sampled(judged: Judged, measures: Sequence[Measure], negatives: int) -> dict[str, "Alone"]:
     """Values of `measures` (those of `SAMPLED`) if each relevant item were ranked among `negatives` others.
 
     The others are drawn without replacement from the items that the user does not want. With A of those N
@@ -29,7 +42,8 @@ def sampled(judged: Judged, measures: Sequence[Measure], negatives: int) -> dict
     negatives) says; the value is the expectation over all samples, so that no seed decides. An item that the
     run does not return is below all others. A user's value is the mean over its relevant items, each alone
     with its sample (He et al. 2017, "Neural Collaborative Filtering"); the value, the mean over users.
-    Cut-offs beyond the sample, which every item is within, are left out.
+    Cut-offs beyond the sample, which every item is within, are left out. Beside each value stands that among
+    all others, by the same rule of one wanted item at a time.
 
     Raises:
         InputError: there are fewer items than the sample needs, or the catalogue is not known.
@@ -53,9 +67,13 @@ def sampled(judged: Judged, measures: Sequence[Measure], negatives: int) -> dict
     )
     found = {}
     for metric, k in wanted:
-        values = (chances[:, :k] @ _weights(metric, k))[which.ravel()]
-        sums = np.bincount(truth.owners, values, minlength=len(truth))
-        found[str(Measure(metric, k))] = float((sums / np.maximum(truth.relevant, 1)).mean())
+        weights = _weights(metric, k)
+        exact = np.append(weights, 0)[np.minimum(above, k)]
+        means = []
+        for values in ((chances[:, :k] @ weights)[which.ravel()], exact):
+            sums = np.bincount(truth.owners, values, minlength=len(truth))
+            means.append(float((sums / np.maximum(truth.relevant, 1)).mean()))
+        found[str(Measure(metric, k))] = Alone(*means)
     return found
 
 
@@ -66,38 +84,44 @@ def _weights(metric: str, k: int) -> NDArray[np.float64]:
 
 
 def what_sampling_does(
-    exact: Mapping[str, Mapping[str, float]],
-    approximate: Mapping[str, Mapping[str, float]],
-    negatives: int,
-    catalogue: int,
+    values: Mapping[str, Mapping[str, Alone]], negatives: int, catalogue: int
 ) -> list[str]:
     """Sentences for a reader of sampled values: how far they are from the exact ones, and whom they swap.
 
     Args:
-        exact: model, measure, value over all items.
-        approximate: the same, sampled.
+        values: model, measure, value.
     """
     said = [
-        f"Sampled metrics rank each wanted item among {negatives} of {catalogue} items. They are no "
-        f"estimates of the metrics over all items: rank 1 in a sample stands for ranks down to about "
-        f"{max(1, round(catalogue / negatives))}. Of several wanted items each is ranked alone, without "
-        "the others. Do not compare them with any other figures (Krichene and Rendle 2020)."
+        f"Sampled metrics rank each wanted item among {negatives} of {catalogue} items, without the user's "
+        "other wanted ones. They are no estimates of the metrics over all items: rank 1 in a sample stands for "
+        f"ranks down to about {max(1, round(catalogue / negatives))}. Do not compare them with any other "
+        "figures (Krichene and Rendle 2020)."
     ]
-    for measure in next(iter(approximate.values()), {}):
-        pairs = {model: (exact[model][measure], approximate[model][measure]) for model in approximate}
-        largest = max(pairs, key=lambda model: pairs[model][1])
-        over_all, in_sample = pairs[largest]
-        line = f"Sampled {measure} of {largest} is {in_sample:.4f}, over all items {over_all:.4f}"
-        swapped = [
-            (one, other) if pairs[one][0] > pairs[other][0] else (other, one)
-            for one, other in combinations(pairs, 2)
-            if (pairs[one][0] - pairs[other][0]) * (pairs[one][1] - pairs[other][1]) < 0
-        ]
-        if swapped:
-            better, worse = swapped[0]
-            line += (
-                f"; sampling swaps {len(swapped)} of {len(pairs) * (len(pairs) - 1) // 2} pairs of models, "
-                f"such as {better}, which is above {worse} over all items"
-            )
-        said.append(line + ".")
+    measures = list(next(iter(values.values()), {}))
+    if not measures:
+        return said
+    away = {
+        (model, name): one.sample - one.all for model, found in values.items() for name, one in found.items()
+    }
+    model, name = max(away, key=lambda place: abs(away[place]))
+    farthest = values[model][name]
+    said.append(
+        f"They are farthest away in {name} of {model}: {farthest.sample:.4f} among {negatives}, "
+        f"{farthest.all:.4f} among all."
+    )
+    swapped = [
+        (name, *((one, other) if values[one][name].all > values[other][name].all else (other, one)))
+        for name in measures
+        for one, other in combinations(values, 2)
+        if (values[one][name].all - values[other][name].all)
+        * (values[one][name].sample - values[other][name].sample)
+        < 0
+    ]
+    if swapped:
+        name, better, worse = swapped[0]
+        pairs = len(measures) * len(values) * (len(values) - 1) // 2
+        said.append(
+            f"Sampling swaps {len(swapped)} of {pairs} pairs of models on a measure, such as {better}, which "
+            f"is above {worse} in {name} among all items."
+        )
     return said

@@ -13,6 +13,7 @@ import numpy as np
 from aisle.data.errors import InputError
 from aisle.eval.measuring import Measured
 from aisle.eval.report.schema import Estimate
+from aisle.eval.sampled import Alone
 from aisle.eval.uncertainty import Floats, interval
 
 
@@ -86,7 +87,10 @@ def merge(runs: Sequence[Measured], weights: Floats, confidence: float) -> Measu
         means=means,
         parts={name: np.concatenate([run.parts[name] for run in runs], axis=2) for name in first.parts},
         findings=[finding for run in runs for finding in run.findings],
-        sampled={name: float(np.mean([run.sampled[name] for run in runs])) for name in first.sampled},
+        sampled={
+            name: Alone(*np.mean([run.sampled[name] for run in runs], axis=0).tolist())
+            for name in first.sampled
+        },
         popular=np.mean([run.popular for run in runs], axis=0).tolist(),
     )
 

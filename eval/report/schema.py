@@ -123,6 +123,9 @@ class Sampled(BaseModel):
     models: dict[str, dict[str, float]] = Field(
         description="model, measure, value: the mean over all samples"
     )
+    alone: dict[str, dict[str, float]] = Field(
+        description="the same among all items: each wanted item by itself, as in the samples"
+    )
     notes: list[str] = Field([], description="what sampling does to these values; in `warnings`, too")
 
 

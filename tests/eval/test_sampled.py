@@ -56,21 +56,24 @@ def test_equal_to_the_mean_over_all_samples(negatives):
     assert list(found) == [str(measure) for measure in measures]
     for metric, k in measures:
         users = [np.mean([of_pair(user, item, metric, k) for item in items]) for user, items in truth.items()]
-        assert found[f"{metric}@{k}"] == pytest.approx(np.mean(users)), (metric, k)
+        assert found[f"{metric}@{k}"].sample == pytest.approx(np.mean(users)), (metric, k)
+    every = sampled(judged(truth, lists), MEASURES, 6)
+    assert all(found[name].all == every[name].all for name in found)
 
 
 def test_a_sample_of_all_others_is_exact():
     seen = judged({"u": "c", "v": "b"}, {"u": "abcd", "v": "gabcdefh"})
     found = sampled(seen, MEASURES, len(ITEMS) - 1)
     for metric, k in MEASURES:
-        assert found[f"{metric}@{k}"] == pytest.approx(USER_METRICS[metric](seen, k).mean())
+        assert found[f"{metric}@{k}"].sample == pytest.approx(USER_METRICS[metric](seen, k).mean())
+        assert found[f"{metric}@{k}"].sample == pytest.approx(found[f"{metric}@{k}"].all)
 
 
 def test_runs_of_items_outside_the_catalogue_have_values_too():
     others = "".join(chr(ord("m") + at) for at in range(12))
     known = Catalogue.of(pl.DataFrame({"item_id": list(ITEMS)}))
     found = sampled(judged({"u": "c"}, {"u": others + "c"}, known), MEASURES, 6)
-    assert set(found.values()) == {0.0}
+    assert set(found.values()) == {(0.0, 0.0)}
 
 
 def test_more_negatives_than_there_are_others_are_refused():
@@ -102,7 +105,9 @@ def test_the_report_says_what_sampling_does():
     assert report.sampled.models["vague"]["recall@10"] > 0.99
     said = " ".join(report.warnings)
     assert "rank 1 in a sample stands for ranks down to about 20" in said
-    assert "sampling swaps 1 of 1 pairs of models, such as sharp, which is above vague over all items" in said
+    assert "Sampling swaps 4 of 6 pairs of models on a measure, such as sharp, which is above vague" in said
+    assert "farthest away in recall@10 of vague: 0.99" in said
+    assert report.sampled.alone["sharp"]["recall@10"] == report.models["sharp"]["recall@10"].value
     assert evaluate(truth, runs, settings=quick).sampled is None
     plain = quick.model_copy(update={"sampled_negatives": 0})
     assert evaluate(truth, runs, catalogue=Catalogue(1000), settings=plain).sampled is None

@@ -75,7 +75,7 @@ def sampled_metrics(report: Report) -> Figure | None:
     if found is None or not shown:
         return None
     rows = [
-        [model, measure, f"{found.models[model][measure]:.4f}", f"{report.models[model][measure].value:.4f}"]
+        [model, measure, f"{found.models[model][measure]:.4f}", f"{found.alone[model][measure]:.4f}"]
         for measure in shown
         for model in report.ranking()
     ]
@@ -84,8 +84,8 @@ def sampled_metrics(report: Report) -> Figure | None:
     measure = report.primary if report.primary in shown else shown[0]
     drawn = []
     for model in report.ranking():
-        role, exact = role_of(report, model), report.models[model][measure]
-        drawn.append(Dot(f"{model}, all items", exact.value, exact.low, exact.high, role))
+        role = role_of(report, model)
+        drawn.append(Dot(f"{model}, all items", found.alone[model][measure], None, None, role))
         drawn.append(Dot(f"{model}, {among}", found.models[model][measure], None, None, role))
     svg = dots(drawn, name=f"{measure} {among} and among all items", axis=measure)
     return Figure(f"Sampled {measure}", svg, [grid], " ".join(found.notes))
