@@ -1,4 +1,4 @@
-"""Ids and vectors of an index as files that are mapped into memory: opened at once, shared by processes."""
+"""Ids, texts and vectors of an index as files mapped into memory: opened at once, shared by processes."""
 
 import json
 from pathlib import Path
@@ -13,48 +13,50 @@ from numpy.typing import NDArray
 
 from aisle.index.errors import IndexFault
 
-COLUMN = "item_id"
+ID, TEXT = "item_id", "text"
+"""Names of columns."""
+
 LONGEST_HEADER = 1 << 16
 """Bytes of a safetensors header that are believed; ours have about a hundred."""
 
 
-class IdColumn:
-    """External id of each row, read where it is asked for.
+class TextColumn:
+    """A text of each row, such as its external id, read where it is asked for.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "ids.arrow"
-    >>> write_ids(pl.Series(["a", "b", "c"]), path)
-    >>> IdColumn(path).of(np.array([2, 0]))
+    >>> write_texts(pl.Series(["a", "b", "c"]), path, ID)
+    >>> TextColumn(path, ID).of(np.array([2, 0]))
     ['c', 'a']
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         try:
             table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-            column = table.column(COLUMN)
+            column = table.column(name)
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise IndexFault("ids as Arrow wrote them", f"{path}: {error}", "rebuild the index") from None
+            raise IndexFault(f"{name} as Arrow wrote it", f"{path}: {error}", "rebuild the index") from None
         if column.type != pa.large_string() or column.null_count:
             found = f"{column.type} with {column.null_count} nulls"
-            raise IndexFault("ids as text, none missing", f"{path}: {found}", "rebuild the index")
-        self._column = column
+            raise IndexFault(f"{name} as text, none missing", f"{path}: {found}", "rebuild the index")
+        self._name, self._column = name, column
 
     def __len__(self) -> int:
         return len(self._column)
 
     def of(self, rows: Int[NDArray[np.int64], " n"]) -> list[str]:
-        """Ids of some rows, in their order."""
+        """Texts of some rows, in their order."""
         return [str(value) for value in pa.compute.take(self._column, pa.array(rows)).to_pylist()]
 
     def series(self) -> pl.Series:
         """All of them, in memory."""
-        return pl.Series("item_id", self._column)
+        return pl.Series(self._name, self._column)
 
 
-def write_ids(ids: pl.Series, path: Path) -> None:
-    """Write ids, one batch, uncompressed: what is mapped is what is used."""
-    column = ids.cast(pl.String).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
-    table = pa.table({COLUMN: column}).combine_chunks()
+def write_texts(texts: pl.Series, path: Path, name: str) -> None:
+    """Write a column of texts, one batch, uncompressed: what is mapped is what is used."""
+    column = texts.cast(pl.String).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
+    table = pa.table({name: column}).combine_chunks()
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 

@@ -159,6 +159,7 @@ def rebuild(
                 counts={**source.counts, "encoded": encoded},
                 vectors=item_vectors,
                 texts=None if source.finish is None else vectors,
+                said=None if source.finish is None else source.texts,
             )
             clock.begin("add")
             versions.add(folder, name)
@@ -250,8 +251,8 @@ def fingerprint_of(ids: pl.Series, keys: Sequence[bytes]) -> str:
 
 def _there(versions: Versions, source: Source, data: str, settings: IndexSettings) -> str | None:
     """A sound version that holds just this: the live one, or one that a killed job had finished."""
-    makers = (source.model, source.encoder, source.finish is not None)
-    wanted = (data, *makers, settings.model_dump(mode="json"))
+    kept = {store.TEXTS, store.SAID} if source.finish is not None else set()
+    wanted = (data, source.model, source.encoder, kept, settings.model_dump(mode="json"))
     for listed in reversed(versions.listing()):
         found = listed.description
         if found is not None and _same(found) == wanted:
@@ -263,4 +264,5 @@ def _there(versions: Versions, source: Source, data: str, settings: IndexSetting
 
 
 def _same(found: Description) -> tuple[object, ...]:
-    return found.data, found.model, found.encoder, store.TEXTS in found.files, found.settings
+    kept = {store.TEXTS, store.SAID} & set(found.files)
+    return found.data, found.model, found.encoder, kept, found.settings

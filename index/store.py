@@ -4,10 +4,11 @@ index.faiss          the index; kind.json says which kind it is
 ids.arrow            id of each row
 vectors.safetensors  the vectors as they came, where they are kept
 texts.safetensors    vectors of the items' texts, where a trained model made the others from them
+texts.arrow          then also the texts, for the model's sources that are not vectors
 index.json           the description, written last
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from aisle.index import kinds
 from aisle.index.base import Index
-from aisle.index.columns import IdColumn, read_vectors, write_ids, write_vectors
+from aisle.index.columns import ID, TEXT, TextColumn, read_vectors, write_texts, write_vectors
 from aisle.index.delta import Updated, load_delta
 from aisle.index.description import NAME, Check, Description, entries
 from aisle.index.errors import Damaged, IndexFault
@@ -27,6 +28,7 @@ from aisle.index.searched import FaissIndex
 from aisle.index.settings import IndexSettings
 
 INDEX, IDS, VECTORS, TEXTS = "index.faiss", "ids.arrow", "vectors.safetensors", "texts.safetensors"
+SAID = "texts.arrow"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Stored:
     folder: Path
     description: Description
     index: Index
-    ids: IdColumn
+    ids: TextColumn
     kept: Float[NDArray[np.float32], "n dim"] | None = None
     base: "Stored | None" = None
 
@@ -84,6 +86,28 @@ class Stored:
             whole[self.index.changed_rows] = read_vectors(self.folder / TEXTS)
         return whole
 
+    def said(self, rows: Int[NDArray[np.int64], " n"]) -> list[str] | None:
+        """Texts of the items of some rows; None where they are not kept, be it of the changes alone.
+
+        Raises:
+            IndexFault: there are not as many as rows.
+        """
+        base = self.base or self
+        parts = [(base, np.arange(len(base.index)))]
+        if isinstance(self.index, Updated) and self.index.changed:
+            parts.append((self, self.index.changed_rows))
+        found = np.full(len(rows), "", object)
+        for stored, held in parts:
+            if SAID not in stored.description.files:
+                return None
+            column = TextColumn(stored.folder / SAID, TEXT)
+            if len(column) != len(held):
+                wanted, there = f"{len(held):,} texts", f"{stored.folder}: {len(column):,}"
+                raise IndexFault(wanted, there, "rebuild the index: `aisle index rebuild`")
+            here = np.isin(rows, held)
+            found[here] = column.of(np.searchsorted(held, rows[here]))
+        return found.tolist()
+
 
 def save(
     index: Index,
@@ -97,6 +121,7 @@ def save(
     counts: Mapping[str, int] | None = None,
     vectors: Float[NDArray[np.float32], "n dim"] | None = None,
     texts: Float[NDArray[np.float32], "n text_dim"] | None = None,
+    said: Sequence[str] | None = None,
 ) -> Description:
     """Write an index and, last, its description.
 
@@ -111,6 +136,7 @@ def save(
         counts: what was counted on the way.
         vectors: as they came, to be kept beside the index.
         texts: vectors of the items' texts, likewise.
+        said: the items' texts, likewise.
 
     Raises:
         IndexFault: not one distinct id for each row, or vectors of another shape.
@@ -130,11 +156,13 @@ def save(
     except RuntimeError as error:  # FAISS, about a disk that is full
         said = str(error).splitlines()[0].rpartition("Error: ")[2]
         raise IndexFault("room for an index", f"{folder}: {said}", "make room, and start it again") from error
-    write_ids(ids, folder / IDS)
+    write_texts(ids, folder / IDS, ID)
     if vectors is not None:
         write_vectors(vectors, folder / VECTORS)
     if texts is not None:
         write_vectors(texts, folder / TEXTS)
+    if said is not None:
+        write_texts(pl.Series(said, dtype=pl.String), folder / SAID, TEXT)
     return Description(
         kind=index.settings.kind if isinstance(index, FaissIndex) else settings.kind,
         metric=settings.metric,
@@ -193,7 +221,7 @@ def open_folder(
         )
     _check_header(folder / INDEX, description)
     index = kinds.read(folder, settings or IndexSettings.model_validate(description.settings))
-    ids = IdColumn(folder / IDS)
+    ids = TextColumn(folder / IDS, ID)
     if not len(ids) == len(index) == description.items:
         found = f"{folder}: {len(ids):,} ids, {len(index):,} vectors"
         raise IndexFault(f"{description.items:,} items", found, "rebuild with `aisle index`")
@@ -223,7 +251,7 @@ def with_delta(stored: Stored, folder: Path, check: Check = "all") -> Stored:
         raise IndexFault("changes to this version", f"{folder}: those of another", "roll back, or rebuild")
     settings = IndexSettings.model_validate(description.settings)
     index = load_delta(stored.index, folder, settings)
-    ids = IdColumn(folder / IDS)
+    ids = TextColumn(folder / IDS, ID)
     if not len(ids) == len(index) == description.items:
         found = f"{folder}: {len(ids):,} ids, {len(index):,} rows"
         raise IndexFault(f"{description.items:,} rows", found, "roll back, or rebuild")

@@ -1,7 +1,7 @@
 """Items added, replaced and deleted between rebuilds, beside the version that is served.
 
     <place>/delta-<version>-<n>/   delta.parquet, ids.arrow of all rows, index.json; with a trained model,
-                                   texts.safetensors: vectors of the texts of what is in the delta
+                                   texts.safetensors and texts.arrow: of what is in the delta
 
 The pointer names version and delta together: a change is there for whoever opens the index next, whole or not
 at all. Each change writes a new folder with all changes since the version; the nightly rebuild, or
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from aisle.index.base import Index, Vectors
 from aisle.index.cache import VectorCache, key_of
-from aisle.index.columns import write_ids, write_vectors
-from aisle.index.delta import Updated, save_delta
+from aisle.index.columns import ID, TEXT, write_texts, write_vectors
+from aisle.index.delta import Rows, Updated, save_delta
 from aisle.index.description import Description, entries
 from aisle.index.errors import IndexFault
 from aisle.index.kinds import build
@@ -29,7 +29,7 @@ from aisle.index.publishing import collect, point_to_delta, publish
 from aisle.index.rebuild import Source, cache_of, check_source, embedded
 from aisle.index.rebuild_settings import RebuildSettings
 from aisle.index.settings import IndexSettings
-from aisle.index.store import IDS, TEXTS, Stored, save
+from aisle.index.store import IDS, SAID, TEXTS, Stored, save
 from aisle.index.versions import Opened, Versions
 
 
@@ -79,11 +79,11 @@ def update(versions: Versions, source: Source | None, deleted: Sequence[str], jo
             if source is not None:
                 _check_makers(source, stored.description)
             index = _updatable(stored.index, _settings(stored.description))
+            beside = _Beside.of(stored, index.changed_rows)
             ids = stored.ids.series().to_list()
             rows = {one: row for row, one in enumerate(ids) if index.alive[row]}
             _delete(index, rows, deleted)
             added = replaced = encoded = 0
-            given: dict[int, NDArray[np.float32]] = {}
             if source is not None:
                 cache = VectorCache(cache_of(versions, source.encoder))
                 keys = [key_of(text) for text in source.texts]
@@ -99,10 +99,10 @@ def update(versions: Versions, source: Source | None, deleted: Sequence[str], jo
                     )
                     ids += source.ids.filter(pl.Series(~there)).to_list()
                 if source.finish is not None:
-                    given = dict(zip((rows[one] for one in source.ids), read, strict=True))
+                    beside.put([rows[one] for one in source.ids], read, source.texts)
                 added, replaced = int((~there).sum()), int(there.sum())
-            texts = _texts(stored, index, given)
-            _publish(versions, opened, index, ids, {} if source is None else source.counts, texts)
+            counts = {} if source is None else source.counts
+            _publish(versions, opened, index, ids, counts, beside)
             collect(versions, job.keep)
             return Change(_base(versions), added, replaced, len(deleted), encoded, index.changed)
         finally:
@@ -140,6 +140,7 @@ def compact(versions: Versions, job: RebuildSettings, *, force: bool = False, wh
                 counts={**stored.description.counts, "compacted": changed},
                 vectors=vectors,
                 texts=None if stored.texts is None else stored.texts[rows],
+                said=stored.said(rows),
             )
             versions.add(folder, name)
         finally:
@@ -179,18 +180,42 @@ def _delete(index: Updated, rows: dict[str, int], deleted: Sequence[str]) -> Non
         index.delete(np.array([rows.pop(one) for one in deleted], np.int64))
 
 
-def _texts(stored: Stored, index: Updated, given: Mapping[int, NDArray[np.float32]]) -> Vectors | None:
-    """Vectors of the texts of the items that the small index holds; None where none are kept.
+@dataclass(frozen=True)
+class _Beside:
+    """What is kept of the texts of the items that the small index holds, by row; None where nothing is.
 
-    Args:
-        stored: before the changes.
-        index: with the changes.
-        given: by row, of the items that were given now.
+    Attributes:
+        vectors: of the texts.
+        said: the texts.
     """
-    kept = stored.texts
-    if kept is None or not index.changed:
-        return None
-    return np.stack([given[row] if row in given else kept[row] for row in index.changed_rows.tolist()])
+
+    vectors: dict[int, NDArray[np.float32]] | None
+    said: dict[int, str] | None
+
+    @classmethod
+    def of(cls, stored: Stored, rows: Rows) -> "_Beside":
+        """Before any change: later, `stored` does not tell any more what its files hold."""
+        said = stored.said(rows)
+        places = rows.tolist()
+        return cls(
+            None if stored.texts is None else dict(zip(places, stored.texts[rows], strict=True)),
+            None if said is None else dict(zip(places, said, strict=True)),
+        )
+
+    def put(self, rows: Sequence[int], vectors: Vectors, said: Sequence[str]) -> None:
+        """Note what was given for some rows."""
+        if self.vectors is not None:
+            self.vectors.update(zip(rows, vectors, strict=True))
+        if self.said is not None:
+            self.said.update(zip(rows, said, strict=True))
+
+    def write(self, rows: Rows, folder: Path) -> None:
+        """Write what is kept of these rows, if there are any."""
+        if self.vectors is not None and len(rows):
+            write_vectors(np.stack([self.vectors[row] for row in rows.tolist()]), folder / TEXTS)
+        if self.said is not None and len(rows):
+            said = [self.said[row] for row in rows.tolist()]
+            write_texts(pl.Series(said, dtype=pl.String), folder / SAID, TEXT)
 
 
 def _publish(
@@ -199,16 +224,15 @@ def _publish(
     index: Updated,
     ids: list[str],
     counts: Mapping[str, int],
-    texts: Vectors | None,
+    beside: _Beside,
 ) -> None:
     """Write all changes to a folder of their own, and point to it."""
     base = opened.version
     name = versions.delta_name(base)
     folder = _partial(versions, name)
     save_delta(index, folder)
-    write_ids(pl.Series(ids, dtype=pl.String), folder / IDS)
-    if texts is not None:
-        write_vectors(texts, folder / TEXTS)
+    write_texts(pl.Series(ids, dtype=pl.String), folder / IDS, ID)
+    beside.write(index.changed_rows, folder)
     described = opened.stored.description
     described.model_copy(
         update={

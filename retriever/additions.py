@@ -1,6 +1,6 @@
 """Items that came after the training: embedded from their texts, found at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,15 +43,7 @@ def with_items(model: Model, ids: pl.Series, texts: Sequence[str]) -> Model:
     if model.text is not None:
         encoder = Encoder.load(model.settings.encoder, device())
         text = torch.cat([model.text, torch.from_numpy(encoder.encode(list(texts), "encoding items"))])
-    found = _with_text(model, known, text)
-    if model.words is None:
-        return found
-    words, more = model.words.to_list(), words_of(texts)
-    neighbours = {
-        **found.neighbours,
-        WORDS: with_words(model.neighbours[WORDS], words, more, trained=model.trained),
-    }
-    return replace(found, neighbours=neighbours, words=words_column([*words, *more]))
+    return _with_words(_with_text(model, known, text), model, texts)
 
 
 def longer(retriever: Retriever, items: pl.DataFrame, texts: Sequence[str]) -> Retriever:
@@ -77,14 +69,21 @@ def longer(retriever: Retriever, items: pl.DataFrame, texts: Sequence[str]) -> R
 
 
 def with_texts(
-    model: Model, ids: pl.Series, vectors: Float[NDArray[np.float32], "n text_dim"]
+    model: Model,
+    ids: pl.Series,
+    vectors: Float[NDArray[np.float32], "n text_dim"],
+    said: Callable[[NDArray[np.bool_]], Sequence[str] | None] = lambda _: None,
 ) -> tuple[Model, Int[NDArray[np.int64], " n"]]:
     """The model as it would be if the catalogue said something else: other texts, and items that are new.
+
+    Items that the model knows keep the words that they had.
 
     Args:
         model: trained, on texts among other things.
         ids: items of the catalogue of today, all different.
         vectors: text vector of each, by the model's own encoder.
+        said: gives the texts of the new ones among them, bool (n), for a model that reads words; None: they
+            share no words with any item.
 
     Returns:
         A model of all items, the ones that are gone included, and the row of each of `ids` in it.
@@ -103,7 +102,9 @@ def with_texts(
     text = model.text.clone()
     text[torch.from_numpy(places[~new])] = torch.from_numpy(vectors[~new])
     text = torch.cat([text, torch.from_numpy(vectors[new])])
-    return _with_text(model, pl.concat([model.items, ids.filter(pl.Series(new))]), text), places
+    longer = _with_text(model, pl.concat([model.items, ids.filter(pl.Series(new))]), text)
+    texts = said(new) if model.words is not None and new.any() else None
+    return longer if texts is None else _with_words(longer, model, texts), places
 
 
 def indexed_vectors(
@@ -117,6 +118,16 @@ def indexed_vectors(
     found = item_vectors(longer.towers, longer.similarity)
     temperatures = divisors(longer.temperatures, longer.similarity)
     return side_by_side(longer.weights.fused, temperatures, found, longer.priors[FUSED])[rows]
+
+
+def _with_words(longer: Model, model: Model, texts: Sequence[str]) -> Model:
+    """A model with more items, which share words with those that it had, if words are a source."""
+    if model.words is None:
+        return longer
+    words, more = model.words.to_list(), words_of(texts)
+    shared = with_words(model.neighbours[WORDS], words, more, trained=model.trained)
+    neighbours = {**longer.neighbours, WORDS: shared}
+    return replace(longer, neighbours=neighbours, words=words_column([*words, *more]))
 
 
 def _with_text(model: Model, items: pl.Series, text: Tensor | None) -> Model:

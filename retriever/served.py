@@ -1,7 +1,10 @@
 """A trained model over an index that is served: the items of today, as `aisle index rebuild` found them."""
 
+import logging
+
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from aisle.data.prepared import Prepared
 from aisle.data.visitors import Longer, items_of
@@ -13,6 +16,8 @@ from aisle.index.store import Stored
 from aisle.retriever.additions import with_texts
 from aisle.retriever.candidates import Retriever, encoder_of
 from aisle.retriever.model import Model
+
+LOG = logging.getLogger(__name__)
 
 
 def serving(shop: Prepared, model: Model, stored: Stored, settings: IndexSettings) -> Retriever:
@@ -43,10 +48,29 @@ def serving(shop: Prepared, model: Model, stored: Stored, settings: IndexSetting
         found = f"none in {stored.folder}"
         raise IndexFault("an index with vectors of texts", found, "`aisle index rebuild --run`")
     held = stored.rows
-    longer, places = with_texts(model, stored.ids.series().gather(held), texts[held])
+
+    def said(new: NDArray[np.bool_]) -> list[str] | None:
+        found = stored.said(held[new])
+        if found is None:
+            LOG.warning(
+                "%s keeps no texts: the words of %d new items are not known until it is rebuilt",
+                *(stored.folder.name, int(new.sum())),
+            )
+        return found
+
+    longer, places = with_texts(model, stored.ids.series().gather(held), texts[held], said)
     more = items_of(pl.DataFrame({"item_id": longer.items[len(model.items) :]}))
     rows = np.full(len(stored.index), NONE, np.int64)
     rows[held] = places
     index = Renumbered(stored.index, rows, len(longer.items))
     retriever = Retriever(Longer.of(shop, more), longer, index, settings)
     return retriever if index.held.all() else retriever.allowing(index.held)
+
+
+def texts_of(stored: Stored, ids: pl.Series) -> list[str]:
+    """Texts of some items of a stored index; "" for each where it keeps none."""
+    held = stored.rows
+    there = pl.DataFrame({"item_id": stored.ids.series().gather(held), "row": held})
+    rows = ids.to_frame("item_id").join(there, on="item_id", how="left", maintain_order="left")["row"]
+    found = stored.said(rows.to_numpy())
+    return [""] * len(ids) if found is None else found

@@ -74,15 +74,16 @@ class Recommender:
         found = cls.open(out, settings, index=index)
         if not (out / "ranker" / "manifest.json").exists():
             return found
-        from aisle.data.text import render_items
         from aisle.ranker.model import RankerModel
         from aisle.ranker.praise import read_praise
         from aisle.ranker.ranker import Ranker
+        from aisle.retriever.served import texts_of
 
         Workshop(out).input("ranker")
         model, praise = RankerModel.load(out / "ranker"), read_praise(out / "ranker")
-        if isinstance(found.prepared, Longer):
-            model = model.longer(found.retriever, render_items(found.prepared.more, found.text))
+        if isinstance(found.prepared, Longer) and found.opened is not None:
+            more = found.prepared.more["item_id"]
+            model = model.longer(found.retriever, texts_of(found.opened.stored, more))
         return replace(found, ranker=Ranker(model, found.retriever, found.text, praise, found._moment))
 
     @classmethod

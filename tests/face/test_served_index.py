@@ -1,7 +1,6 @@
 """By day and by night, a run's model over the nightly index of a catalogue that has changed since."""
 
 from pathlib import Path
-from shutil import copytree
 
 import numpy as np
 import polars as pl
@@ -10,17 +9,16 @@ from nightly import of_run, teas
 from polars.testing import assert_frame_equal
 
 import aisle
-from aisle import pipeline
 from aisle.batch.job import Request, candidates_for_users
 from aisle.batch.local import local_engine
 from aisle.batch.work import Work
+from aisle.index.description import Description
 from aisle.index.errors import IndexFault
+from aisle.index.store import SAID
 from aisle.index.updates import compact
 from aisle.index.versions import Versions
 from aisle.index_jobs import rebuild_index, update_index
-from aisle.retriever.settings import RetrieverSettings
-from aisle.settings import Settings
-from aisle.stages import Workshop
+from aisle.retriever.served import texts_of
 
 SETTINGS = aisle.load_settings(None, ["rebuild.gate.max_count_drift=1", "rebuild.gate.min_overlap=0"])
 BUYERS = pl.DataFrame({"user_id": ["v", "v", "w", "w"], "item_id": ["i0", "i1", "i4", "n0"]})
@@ -32,30 +30,45 @@ def night(run: Path, users: Path, out: Path, index: Path, engine=local_engine) -
     return pl.read_parquet(done.folder / "candidates" / "*.parquet").sort("user_id", "rank")
 
 
-def trained(run: Path, out: Path, *, words: bool) -> Path:
-    """The shop of a run, trained by its recipe with or without words as a source."""
-    copytree(run / "prepare", out / "prepare")
-    recipe = {**Workshop(run).input("train").settings["retriever"], "words": words}
-    settings = Settings(retriever=RetrieverSettings.model_validate(recipe))
-    for stage in (pipeline.train, pipeline.index, pipeline.candidates):
-        stage(out, settings)
-    return out
+def test_words_of_items_that_came_are_known(tea_run: Path, tmp_path: Path) -> None:
+    of_run(tea_run, teas(tea_run, "oolong tea"), tmp_path)
+    served = aisle.Recommender.load(tea_run, index=tmp_path / "index")
+    new = pl.DataFrame({"item_id": ["n0"], "title": ["oolong tea"]})
+    longer = aisle.Recommender.open(tea_run).with_items(new)
+    found, wanted = (
+        shop.for_visitors(BUYERS, k=9).filter(pl.col("item_id") == "n0") for shop in (served, longer)
+    )
+    assert found["user_id"].to_list() == ["v"]
+    assert found["words"].item() > 0
+    assert texts_of(served.opened.stored, pl.Series(["n0", "i1"])) == ["oolong tea", "black tea"]
+    assert_frame_equal(found, wanted, rel_tol=1e-4, abs_tol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def tea_run(tea_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run trained again without shared words, which an index does not hold of items that came later."""
-    return trained(tea_run, tmp_path_factory.mktemp("wordless") / "out", words=False)
+def test_a_version_without_texts_is_read_and_made_anew(
+    tea_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As aisle made them before: words of new items are not known, and the next rebuild keeps texts."""
+    versions = of_run(tea_run, teas(tea_run, "oolong tea"), tmp_path)
+    (name,) = versions.names()
+    (tmp_path / "index" / name / SAID).unlink()
+    said = Description.read(tmp_path / "index" / name)
+    without = {file: entry for file, entry in said.files.items() if file != SAID}
+    said.model_copy(update={"files": without}).write(tmp_path / "index" / name)
 
+    def words() -> list[float]:
+        shop = aisle.Recommender.load(tea_run, index=tmp_path / "index")
+        return shop.for_visitors(BUYERS, k=9).filter(pl.col("item_id") == "n0")["words"].to_list()
 
-def test_words_of_items_that_came_are_not_known(tea_run: Path, tmp_path: Path) -> None:
-    """With words among the sources, answers differ in what new items share with a history, and in no item."""
-    run = trained(tea_run, tmp_path / "out", words=True)
-    of_run(run, teas(run, "oolong tea"), tmp_path)
-    served = aisle.Recommender.load(run, index=tmp_path / "index")
-    found = served.for_visitors(BUYERS, k=9)
-    assert "n0" in set(found.filter(pl.col("user_id") == "v")["item_id"])
-    assert found.filter(pl.col("item_id") == "n0")["words"].to_list() == [0.0]
+    assert words() == [0.0]
+    assert "the words of 1 new items are not known" in caplog.text
+    assert texts_of(versions.open().stored, pl.Series(["n0"])) == [""]
+    more = pl.DataFrame({"item_id": ["n7"], "title": ["jasmine tea"]})
+    more.write_parquet(tmp_path / "more.parquet")
+    update_index(str(versions.storage), SETTINGS, catalogue=str(tmp_path / "more.parquet"), run=tea_run)
+    assert words() == [0.0]
+    done = rebuild_index(str(versions.storage), str(tmp_path / "items.parquet"), SETTINGS, run=tea_run)
+    assert (done.status, done.encoded) == ("published", 0)
+    assert words()[0] > 0
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Items added, replaced and deleted beside a served version: there at once for the next reader."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -49,6 +51,29 @@ def test_a_change_is_there_for_the_next_reader(versions):
     assert sorted(found(versions, 180, 10)) == ["i0000", "i0001", "i0003", "new"]
     _, rows = before.stored.index.search(angles(["180"]), 1)
     assert before.stored.ids.of(rows[0]) == ["i0002"]  # who had it open keeps what it had
+
+
+def test_texts_stay_with_their_items(tmp_path):
+    """Through a rebuild, two updates and compaction, where a model reads vectors of texts."""
+    kept = Versions(tmp_path / "kept")
+
+    def said() -> dict[str, str]:
+        stored = kept.open().stored
+        return dict(zip(stored.ids.of(stored.rows), stored.said(stored.rows), strict=True))
+
+    def turned(source: Source) -> Source:
+        return replace(source, finish=lambda vectors: -vectors)
+
+    rebuild(kept, turned(circle(4)), CPU, JOB)
+    texts = {f"i{row:04}": f"{90 * row:.6f}" for row in range(4)}
+    assert said() == texts
+    update(kept, turned(items(new=10, i0001=45)), ["i0002"], JOB)
+    update(kept, turned(items(newer=20, new=11)), ["i0003"], JOB)
+    wanted = {"i0000": texts["i0000"], "i0001": "45", "new": "11", "newer": "20"}
+    assert said() == wanted
+    update(kept, None, ["i0000"], JOB)
+    compact(kept, JOB)
+    assert said() == {name: text for name, text in wanted.items() if name != "i0000"}
 
 
 def test_changes_that_are_replaced_while_they_are_opened(versions, monkeypatch):

@@ -1,6 +1,7 @@
 """Every change to a stored version is noticed before it is used."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +49,20 @@ def test_verify_names_what_is_damaged(place):
     assert second.damage is None
 
 
-FILES = ["index.faiss", "kind.json", "ids.arrow", "vectors.safetensors", NAME]
+FILES = [
+    "index.faiss",
+    "kind.json",
+    "ids.arrow",
+    "vectors.safetensors",
+    "texts.safetensors",
+    "texts.arrow",
+    NAME,
+]
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path, file):
-    versions, (name,) = built(tmp_path, circle(20))
+    versions, (name,) = built(tmp_path, replace(circle(20), finish=lambda vectors: vectors))
     path = tmp_path / name / file
     whole = path.read_bytes()
     spoilt = [flipped(whole, place) for place in np.random.default_rng(0).choice(len(whole), 60)]
