@@ -93,8 +93,8 @@ def what_sampling_does(
     """
     said = [
         f"Sampled metrics rank each wanted item among {negatives} of {catalogue} items, without the user's "
-        "other wanted ones. They are no estimates of the metrics over all items: rank 1 in a sample stands for "
-        f"ranks down to about {max(1, round(catalogue / negatives))}. Do not compare them with any other "
+        "other wanted ones. They are no estimates of the metrics over all items: rank 1 in a sample stands "
+        f"for ranks down to about {max(1, round(catalogue / negatives))}. Do not compare them with any other "
         "figures (Krichene and Rendle 2020)."
     ]
     measures = list(next(iter(values.values()), {}))

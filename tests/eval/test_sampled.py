@@ -106,7 +106,7 @@ def test_the_report_says_what_sampling_does():
     said = " ".join(report.warnings)
     assert "rank 1 in a sample stands for ranks down to about 20" in said
     assert "Sampling swaps 4 of 6 pairs of models on a measure, such as sharp, which is above vague" in said
-    assert "farthest away in recall@10 of vague: 0.99" in said
+    assert "farthest away in recall@50 of vague: 1.0000 among 50, 0.0000 among all" in said
     assert report.sampled.alone["sharp"]["recall@10"] == report.models["sharp"]["recall@10"].value
     assert evaluate(truth, runs, settings=quick).sampled is None
     plain = quick.model_copy(update={"sampled_negatives": 0})
