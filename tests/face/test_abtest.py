@@ -110,7 +110,7 @@ def test_a_log_about_a_policy(tmp_path: Path) -> None:
     value = found["estimates"]["dr"]["value"]  # type: ignore[index]
     assert value["low"] < world.value(world.target) < value["high"]
     assert "above the log's" in call("offpolicy", "--log", log).stdout
-    table.select("user_id", "item_id", score=-pl.col("item_id")).write_parquet(run)
+    table.select("user_id", "item_id", score=-pl.col("item_id")).unique().write_parquet(run)
     greedy = answer("offpolicy", "--log", log, "--run", run, "--clip", 3)
     assert greedy["largest_weight"] == 3
 
