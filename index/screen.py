@@ -92,6 +92,7 @@ class _Search:
         self.least = np.full(len(queries), -np.inf)
         self.given_up = np.zeros(len(queries), bool)
         self.left = _Candidates()
+        self.room = np.empty((len(queries), BLOCK), np.int32)
 
     def run(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
         """Scores and rows (b, k), and which queries were given up."""
@@ -111,8 +112,11 @@ class _Search:
         return (*self._best(), self.given_up)
 
     def _products(self, block: int) -> NDArray[np.int32]:
-        """Products of the codes, int32 (b, vectors of the block)."""
-        return products(self.asked.codes, self.codes.block(block))
+        """Products of the codes, int32 (b, vectors of the block), until the next block is asked for."""
+        codes = self.codes.block(block)
+        out = self.room if len(codes) == BLOCK else np.empty((len(self.queries), len(codes)), np.int32)
+        products(self.asked.codes, codes, out)
+        return out
 
     def _begin(self) -> None:
         """A first threshold: the vectors of the first block that look best."""
