@@ -21,7 +21,7 @@ def products(
     codes: Int8[NDArray[np.int8], "n dim"],
     out: Int32[NDArray[np.int32], "b n"],
 ) -> None:
-    """Write the inner product of each two rows into `out`, exact: memory that is used again is in the cache."""
+    """Write the inner product of each two rows into `out`, exact. Memory used again is in the cache."""
     import torch
 
     torch._int_mm(torch.from_numpy(queries), torch.from_numpy(codes).T, out=torch.from_numpy(out))
