@@ -93,8 +93,15 @@ def measured_of(
         builds.append({**given, "seconds": build(n, n_lists or 0) * (1 + noise * rng.uniform(-1, 1))})
         for nprobe in (16, 64, 256) if n_lists else (None,):
             seconds = query(n, n_lists or 0, nprobe or 0) * (1 + noise * rng.uniform(-1, 1))
-            searches.append({**given, "nprobe": nprobe, "seconds": seconds})
+            visited = read(n, n_lists, nprobe) if n_lists and nprobe else None
+            searches.append({**given, "nprobe": nprobe, "visited": visited, "seconds": seconds})
     return index_figures(kind, builds=builds, searches=searches)
+
+
+def read(n: float, n_lists: int, nprobe: int) -> float:
+    """Items in the lists that a query visits."""
+    share = nprobe / n_lists
+    return share * n * (1 + 0.14 * log(1 / share))
 
 
 @pytest.mark.parametrize("items", [1e5, 1e6, 1e8])
@@ -106,8 +113,7 @@ def test_planted_curves_of_lists_are_found(kind: str, items: float) -> None:
         return 8e-6 * coded + 9e-9 * compared
 
     def query(n: float, n_lists: int, nprobe: int) -> float:
-        share = nprobe / n_lists
-        return 2e-4 + 1e-8 * n_lists + 6e-8 * share * n * (1 + 0.14 * log(1 / share))
+        return 2e-4 + 1e-8 * n_lists + 1.5e-6 * nprobe + 6e-8 * read(n, n_lists, nprobe)
 
     figures = measured_of(kind, build, query)
     n_lists = {1e5: 1024, 1e6: 4096, 1e8: 32_768}[items]
@@ -306,6 +312,7 @@ def test_a_machine_is_measured_and_planned_with(tmp_path: Path, monkeypatch: pyt
     inverted = figures.index("ivf_flat")
     assert [(point.size, point.lists) for point in inverted.builds] == [(400, 2), (400, 8), (800, 16)]
     assert {point.nprobe for point in inverted.searches} == {2, 8, 16}
+    assert [point.visited for point in inverted.searches if point.nprobe == point.lists] == [400, 400, 800]
     assert "800 x 16, 16 lists, 16 of them read" in measured.stdout
     assert figures.language_model.dim == 16
     attention, norms, pooler = 4 * (16 * 16 + 16), 2 * (16 + 16), 16 * 16 + 16

@@ -10,6 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import faiss
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -160,9 +161,15 @@ def measured_index(settings: IndexSettings, dim: int, seconds: float) -> IndexFi
         for effort in efforts:
             more = {} if effort is None else {"nprobe": effort}
             looked = index.with_effort(settings.search.model_copy(update=more))
+            faiss.cvar.indexIVF_stats.reset()
             looked.search(queries, K)  # warm
+            read = {
+                "lists": n_lists,
+                "nprobe": effort,
+                "visited": faiss.cvar.indexIVF_stats.ndis / BATCH or None,
+            }
             spent = median(repeated(seconds / len(efforts), looked.search, queries, K))
-            searches.append(IndexPoint(size=items, seconds=spent / BATCH, lists=n_lists, nprobe=effort))
+            searches.append(IndexPoint(size=items, seconds=spent / BATCH, **read))
     return IndexFigures(
         kind=kind,
         dim=dim,

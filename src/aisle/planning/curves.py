@@ -73,19 +73,39 @@ def seconds_of_build(figures: IndexFigures) -> Curve:
 
 
 def seconds_of_query(figures: IndexFigures) -> Curve:
-    """Seconds of a query in a batch, by the items: all, or lists and what is in visited ones, or a walk.
+    """Seconds of a query in a batch, by the items: all, or lists and what is in visited ones, or a walk."""
+    uneven = unevenness(figures)
 
-    A share `f` of the lists, those nearest to a query, holds `f n (1 + c ln 1/f)` items: queries fall where
-    items are many and lists long, and all lists hold `n`.
-    """
+    def terms(items: float, n_lists: int, nprobe: int, visited: float | None = None) -> Sequence[float]:
+        if figures.kind == "exact":
+            return (1.0, items)
+        if figures.kind == "hnsw":
+            return (1.0, _doublings(figures.searches, items))
+        share = min(nprobe / n_lists, 1.0)
+        visited = visited or share * items * (1 + uneven * log(1 / share))
+        return (1.0, float(n_lists), share * n_lists, visited)
+
     rows = [
-        _query_terms(figures, point.size, _lists(point), point.nprobe or figures.nprobe)
+        terms(point.size, _lists(point), point.nprobe or figures.nprobe, point.visited)
         for point in figures.searches
     ]
     coefficients = fitted(figures.searches, rows)
-    return lambda items: float(
-        np.dot(_query_terms(figures, items, lists(int(items)), figures.nprobe), coefficients)
-    )
+    return lambda items: float(np.dot(terms(items, lists(int(items)), figures.nprobe), coefficients))
+
+
+def unevenness(figures: IndexFigures) -> float:
+    """The `c` of a share `f` of the lists, those nearest to a query, holding `f n (1 + c ln 1/f)` items.
+
+    Queries fall where items are many and lists long; all lists hold `n`. Least squares; 0 where nothing was
+    counted.
+    """
+    logs, more = [0.0], [0.0]
+    for point in figures.searches:
+        if point.visited and point.nprobe:
+            share = min(point.nprobe / _lists(point), 1.0)
+            logs.append(log(1 / share))
+            more.append(point.visited / (share * point.size) - 1)
+    return max(float(np.dot(logs, more) / max(np.dot(logs, logs), 1e-9)), 0.0)
 
 
 def _lists(point: IndexPoint) -> int:
@@ -109,12 +129,3 @@ def _build_terms(figures: IndexFigures, items: float, n_lists: int) -> Sequence[
     compared = items * n_lists + ROUNDS * min(items, PER_LIST * n_lists) * n_lists
     coded = CODE_ROUNDS * min(items, CODE_SAMPLE) if figures.kind == "ivf_pq" else 0
     return (items + coded, compared)
-
-
-def _query_terms(figures: IndexFigures, items: float, n_lists: int, nprobe: int) -> Sequence[float]:
-    if figures.kind == "exact":
-        return (1.0, items)
-    if figures.kind == "hnsw":
-        return (1.0, _doublings(figures.searches, items))
-    share = min(nprobe / n_lists, 1.0)
-    return (1.0, float(n_lists), share * items, share * items * log(1 / share))

@@ -41,6 +41,7 @@ class IndexPoint(Point):
 
     lists: int | None = Field(None, ge=1, description="inverted lists; None: as many as the size calls for")
     nprobe: int | None = Field(None, ge=1, description="lists that a query visits; None: as planned")
+    visited: Positive | None = Field(None, description="items in those lists, on average; None: not counted")
 
 
 class LanguageModel(_Part):
