@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from aisle.data.ids import Ids, Rows
-from aisle.data.ragged import Ragged, offsets_of_owners
+from aisle.data.ragged import Ragged, offsets_of_owners, spans
 from aisle.data.schema import KINDS, Kind, of_kinds
 
 
@@ -73,7 +74,15 @@ class Histories(Ragged):
 
     def seen(self, user_rows: Rows) -> list[Rows]:
         """Distinct item rows that each of `user_rows` had an event with."""
-        return [np.unique(self.items_of(int(row))) for row in user_rows]
+        sizes = self.lengths[user_rows]
+        items = self.items[spans(self.offsets[user_rows], sizes)]
+        most = int(items.max(initial=0)) + 1
+        keys = np.repeat(np.arange(len(user_rows)), sizes) * most + items
+        keys.sort()
+        keys = keys[np.diff(keys, prepend=-1) > 0]
+        items = keys % most
+        bounds = np.searchsorted(keys, np.arange(len(user_rows) + 1) * most).tolist()
+        return [items[start:stop] for start, stop in pairwise(bounds)]
 
     def run_starts(self) -> Rows:
         """Places in the event arrays at which a run of a user's events on one item begins, in order."""

@@ -27,6 +27,17 @@ class Ragged:
         return np.repeat(np.arange(len(self)), self.sizes)
 
 
+def spans(starts: Rows, sizes: Rows) -> Rows:
+    """Places of several spans, one span after the other.
+
+    >>> spans(np.array([7, 0, 2]), np.array([2, 0, 3]))
+    array([7, 8, 2, 3, 4])
+    """
+    ends = np.cumsum(sizes)
+    places: Rows = np.repeat(starts - ends + sizes, sizes) + np.arange(sizes.sum())
+    return places
+
+
 def offsets_of_sizes(sizes: Rows) -> Rows:
     """Offsets of rows of these sizes.
 

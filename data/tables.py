@@ -44,7 +44,14 @@ class TableWriter:
         self._waiting: list[pl.DataFrame] = []
         self._schema = schema
         columns = pl.DataFrame(schema=schema).to_arrow().schema
-        self._file = parquet.ParquetWriter(path, columns, compression="zstd")
+        floats = [name for name, dtype in schema.items() if dtype.is_float()]
+        self._file = parquet.ParquetWriter(
+            path,
+            columns,
+            compression="zstd",
+            use_dictionary=[name for name in schema.names() if name not in floats],
+            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # scores hardly repeat
+        )
         if says:
             self._file.add_key_value_metadata(dict(says))
 

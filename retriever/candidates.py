@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from aisle.index.base import NONE, Index
 from aisle.index.exact import ExactIndex
 from aisle.index.kinds import build
 from aisle.index.settings import IndexSettings
+from aisle.retriever.contenders import contenders
+from aisle.retriever.lanes import in_lanes
 from aisle.retriever.locate import reading_fingerprint, sha256_of
 from aisle.retriever.model import Model, load
 from aisle.retriever.pools import Pool
@@ -53,9 +56,8 @@ class Retriever:
     """A trained model and its index: the best unseen items of a shop's users.
 
     The fused score of an item that none of the user's points to (by co-occurrence, by words) is that of the
-    vectors and the prior, and for all others it is larger. So the best `k` of the index together with all
-    that is pointed to hold the best `k` there are: results are exact, for a single user as for all of them,
-    up to equal scores and rounding at the last place.
+    vectors and the prior, and for all others it is larger. So the best `k` of the index and what is pointed
+    to hold the best `k` there are: results are exact, up to equal scores and rounding at the last place.
 
     Args:
         prepared: the shop whose users are asked about.
@@ -135,22 +137,29 @@ class Retriever:
         """Candidates of all users, a block of them at a time, by `FUSED`, and with `alone` by source."""
         indices = self._alone() if alone else {}
         users = np.arange(len(self.prepared.user_ids))
+        rows = [users[start : start + AT_ONCE] for start in range(0, len(users), AT_ONCE)]
+        if len(users):
+            self.sources.ask(users[:1], *past)  # what is computed once, for all users, is computed now
+
+        def block(some: Rows) -> dict[str, pl.DataFrame]:
+            asked = self.sources.ask(some, *past)
+            found = {FUSED: self._fused(some, asked, k)}
+            for name, index in indices.items():
+                found[name] = self._of_vectors(some, asked, name, index, k)
+            pointed = zip(self.sources.neighbours, asked.pointed, asked.shares, strict=True)
+            for name, pool, shares in pointed if alone else ():
+                found[name] = self._table(some, pool, shares, k)
+            return found
+
         with meter("searching", len(users)) as progress:
-            for start in range(0, len(users), AT_ONCE):
-                rows: Rows = users[start : start + AT_ONCE]
-                asked = self.sources.ask(rows, *past)
-                found = {FUSED: self._fused(rows, asked, k)}
-                for name, index in indices.items():
-                    found[name] = self._of_vectors(rows, asked, name, index, k)
-                pointed = zip(self.sources.neighbours, asked.pointed, asked.shares, strict=True)
-                for name, pool, shares in pointed if alone else ():
-                    found[name] = self._table(rows, pool, shares, k)
+            for some, found in zip(rows, in_lanes(block, rows), strict=True):
                 yield found
-                progress.advance(len(rows))
+                progress.advance(len(some))
 
     def _fused(self, user_rows: Rows, asked: Asked, k: int) -> pl.DataFrame:
         near = nearest(self.index, self.sources.queries(asked), k, asked.seen, self.allowed)
-        lists = [near, *((pool.owner, pool.items) for pool in asked.pointed)]
+        weights, prior = self.model.weights.fused, self.model.priors[FUSED]
+        lists = [near, *contenders(partial(self.sources.logits, asked), weights, prior, asked, near, k)]
         if self.allowed is not None:
             lists = [(owner[self.allowed[items]], items[self.allowed[items]]) for owner, items in lists]
         pool = Pool.union(lists, len(asked), len(self.prepared.item_ids))

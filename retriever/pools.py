@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from aisle.data.ids import Rows
-from aisle.data.ragged import Ragged, offsets_of_owners, offsets_of_sizes
+from aisle.data.ragged import Ragged, offsets_of_owners, offsets_of_sizes, spans
 
 CUT = 10
 
@@ -32,7 +32,7 @@ class Pool(Ragged):
     def union(cls, lists: Sequence[tuple[Rows, Rows]], users: int, catalogue: int) -> "Pool":
         """Distinct pairs of several lists, each as users (places from 0) and item rows of equal length."""
         keys = np.concatenate([user * catalogue + item for user, item in lists])
-        keys.sort()  # many times faster than np.unique, which hashes
+        keys.sort(kind="stable")  # which uses that users stand in order in each list; np.unique hashes
         keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]
         return cls(offsets_of_owners(keys // catalogue, users), keys % catalogue, catalogue)
 
@@ -71,8 +71,10 @@ class Pool(Ragged):
 
     def without(self, lists: Sequence[Rows]) -> tuple["Pool", Rows]:
         """The pool without some items of each user, and the positions that are left."""
-        kept = np.delete(np.arange(len(self.items)), self.positions(lists))
-        return self.at(kept), kept
+        kept = np.ones(len(self.items), np.bool_)
+        kept[self.positions(lists)] = False
+        left = np.flatnonzero(kept)
+        return self.at(left), left
 
     def at(self, positions: Rows) -> "Pool":
         """The pool of what stands at some positions, rising."""
@@ -86,11 +88,10 @@ class Pool(Ragged):
             Positions in the pool, by user and rank, and the rank of each, from 1.
         """
         negative = -scores
-        spans = zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
-        orders = [start + np.argsort(negative[start:stop], kind="stable")[:k] for start, stop in spans]
+        bounds = zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
+        orders = [start + negative[start:stop].argsort(kind="stable")[:k] for start, stop in bounds]
         sizes = np.minimum(self.sizes, k)
-        ends = np.cumsum(sizes)
-        rank = np.arange(sizes.sum()) - np.repeat(ends - sizes, sizes) + 1
+        rank = spans(np.ones_like(sizes), sizes)
         return np.concatenate([*orders, np.empty(0, np.int64)]), rank
 
 
@@ -111,9 +112,8 @@ class Judged:
         self._relevant[self._targets] = True
         self._users = pool.owner[self._targets]
         lengths = pool.sizes[self._users]
-        self._starts = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64)
-        within = np.arange(lengths.sum()) - np.repeat(self._starts, lengths)
-        self._against = np.repeat(pool.offsets[self._users], lengths) + within
+        self._starts = offsets_of_sizes(lengths)[:-1]
+        self._against = spans(pool.offsets[self._users], lengths)
         self._lengths = lengths
         sizes = np.minimum([len(rows) for rows in relevant], CUT)
         self._ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(CUT) + 2))])[sizes]

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from aisle.data.history import Histories
 from aisle.data.ids import Rows
+from aisle.data.ragged import offsets_of_sizes, spans
 
 DECAYS = (0.8, 0.65, 0.5, 0.9, 1.0)
 """Grid of the decay."""
@@ -47,10 +48,10 @@ REACH = 200
 
 def recency(histories: Histories, user_rows: Rows, decay: float, items: int) -> sparse.csr_array:
     """`decay ** events after it` for each of the last `REACH` items of a history, float32 (users, items)."""
-    chosen = [histories.items_of(int(row))[-REACH:] for row in user_rows]
-    lengths = np.array([len(rows) for rows in chosen], np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    stops = histories.offsets[user_rows + 1]
+    lengths = np.minimum(stops - histories.offsets[user_rows], REACH)
+    offsets = offsets_of_sizes(lengths)
     steps_back = np.repeat(offsets[1:], lengths) - np.arange(offsets[-1]) - 1
     weights = np.power(decay, steps_back).astype(np.float32)
-    rows = np.concatenate([*chosen, np.empty(0, np.int64)])
-    return sparse.csr_array((weights, rows, offsets), (len(chosen), items))
+    rows = histories.items[spans(stops - lengths, lengths)]
+    return sparse.csr_array((weights, rows, offsets), (len(user_rows), items))
