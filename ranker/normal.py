@@ -18,7 +18,7 @@ class Normal:
 
     Attributes:
         mean: of each feature where it is known, float32 (columns); 0 where it never was.
-        deviation: likewise; 1 for a constant.
+        deviation: likewise; infinite for a constant, which taught nothing and so says nothing later either.
         gaps: columns that were missing somewhere, int64 (m): each gets a column of marks behind the others.
     """
 
@@ -35,7 +35,7 @@ class Normal:
         mean = clean.sum(0) / count
         variance = (np.where(known, clean - mean, 0) ** 2).sum(0) / count
         deviation = np.sqrt(variance)
-        deviation[deviation < 1e-6 * np.maximum(1, np.abs(mean))] = 1
+        deviation[deviation < 1e-6 * np.maximum(1, np.abs(mean))] = np.inf
         gaps = np.flatnonzero(~known.all(0))
         return cls(mean.astype(np.float32), deviation.astype(np.float32), gaps.astype(np.int64))
 

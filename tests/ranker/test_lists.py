@@ -99,10 +99,17 @@ def test_summaries_look_at_events_newest_first() -> None:
 
 
 def test_missing_numbers_are_marked_and_not_zero() -> None:
-    values = np.array([[1.0, 10.0], [3.0, np.nan]], np.float32)
+    values = np.array([[1.0, 10.0], [3.0, np.nan], [1.0, 14.0], [3.0, np.nan]], np.float32)
     normal = Normal.fit(values)
-    assert normal.of(values).tolist() == [[-1, 0, 0], [1, 0, 1]]
+    assert normal.of(values).tolist() == [[-1, -1, 0], [1, 0, 1], [-1, 1, 0], [1, 0, 1]]
     assert normal.of(np.array([[2.0, 1e9]], np.float32)).tolist() == [[0, 5, 0]]
+
+
+def test_what_was_always_the_same_says_nothing_later() -> None:
+    normal = Normal.fit(np.array([[7.0, 0.1], [7.0, 0.2]], np.float32))
+    assert normal.of(np.array([[3.0, 0.1], [1e9, 0.2]], np.float32)) == pytest.approx(
+        np.array([[0, -1], [0, 1]]), abs=1e-5
+    )
 
 
 def test_the_alarm_sees_scores_that_do_not_order() -> None:

@@ -39,13 +39,22 @@ def above_mean(ranked: list) -> dict[str, float]:
     return {one.item_id: one.score - mean for one in ranked}
 
 
+def alike(ranker: Ranker) -> float:
+    """How many of the first ten cost as the history does, mean over histories of both kinds; 5 by chance."""
+    rng = np.random.default_rng(0)
+    found = []
+    for user in range(12):
+        history = [f"i{2 * item + user % 2}" for item in rng.permutation(30)[:3]]
+        candidates = [f"i{item}" for item in range(60) if f"i{item}" not in history]
+        found += [int(item[1:]) % 2 == user % 2 for item in ids(ranker.rank(history, candidates))]
+    return 10 * float(np.mean(found))
+
+
 def test_a_history_of_cheap_things_asks_for_more(ranker: Ranker) -> None:
-    candidates = [f"i{item}" for item in range(10, 50)]
-    ranked = ranker.rank(CHEAP, candidates)
-    assert sum(int(item[1:]) % 2 == 0 for item in ids(ranked)) >= 9
+    ranked = ranker.rank(CHEAP, [f"i{item}" for item in range(10, 50)])
     assert [one.rank for one in ranked] == list(range(1, 11))
     assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
-    assert sum(int(item[1:]) % 2 == 1 for item in ids(ranker.rank(DEAR, candidates))) >= 9
+    assert alike(ranker) >= 9
 
 
 def test_records_say_the_same_as_ids(ranker: Ranker) -> None:
@@ -180,9 +189,8 @@ def test_a_student_ranks_as_the_ranker_does(ranker: Ranker, run: Path, tmp_path:
     for history in (CHEAP, DEAR):
         best = ids(ranker.rank(history, candidates))
         assert len(set(best) & set(ids(student.rank(history, candidates)))) >= 5
-    cheap = student.rank(CHEAP, candidates)
-    assert sum(int(item[1:]) % 2 == 0 for item in ids(cheap)) >= 9
-    assert all(0 <= one.probability <= 1 for one in cheap)
+    assert all(0 <= one.probability <= 1 for one in student.rank(CHEAP, candidates))
+    assert alike(student) >= 9
     said = json.loads((run / "ranker" / "validation.json").read_text())
     assert said["student"] > said["retrieval"]
     frame = pl.DataFrame({"user_id": ["b"], "history": [CHEAP], "candidates": [candidates]})
