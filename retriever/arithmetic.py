@@ -32,12 +32,26 @@ def keep_freed_memory() -> None:
     A softmax over 12,000 items takes and frees blocks of 50 MB in each step; giving them back means a page
     fault for every 4 KiB in the next one, which took half the time of a step.
     """
+    _tell_glibc({"M_MMAP_THRESHOLD": 1 << 30, "M_TRIM_THRESHOLD": (1 << 31) - 1})
+
+
+def share_one_heap() -> None:
+    """Ask glibc to serve all threads that start from now on from one heap: for a process of one job.
+
+    Each thread otherwise gets a heap of its own, and what one thread has freed is lost to the others. It has
+    to be asked before there are threads, which keep the heaps that they have (`benchmarks/candidates.py`).
+    """
+    _tell_glibc({"M_ARENA_MAX": 1})
+
+
+def _tell_glibc(wanted: dict[str, int]) -> None:
+    """Set parameters of malloc, by their names in malloc.h; other C libraries are left alone."""
+    numbers = {"M_TRIM_THRESHOLD": -1, "M_MMAP_THRESHOLD": -3, "M_ARENA_MAX": -8}
     if not sys.platform.startswith("linux"):
         return
-    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):  # another C library
         return
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, (1 << 31) - 1)
+    for name, value in wanted.items():
+        mallopt(numbers[name], value)

@@ -111,6 +111,9 @@ def _engine(name: EngineName, address: str | None, workers: int | None) -> "Engi
 
 
 def _job(request: "Request", settings: "Settings", engine: "Engine", *, redo: bool) -> Answer:
+    from aisle.retriever.arithmetic import share_one_heap
+
+    share_one_heap()  # before anything that starts threads is imported
     from aisle.batch.job import candidates_for_users
     from aisle.summary import of_stage
 
