@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from aisle.index.base import NONE, Found
 from aisle.index.codes import BLOCK, Asked, Codes
 from aisle.index.filters import by_score
-from aisle.index.products import largest, multiplies_bytes, products
+from aisle.index.products import largest, multiplies_bytes, multiplies_tiles, products
 
 FEWEST_VECTORS, FEWEST_QUERIES, LARGEST_K = 8 * BLOCK, 8, 512
 """Fewer vectors, fewer queries or longer answers gain little (`benchmarks/search_blas.py`)."""
+
+FEWEST_NUMBERS, FEWEST_WITH_TILES = 75_000_000, 12_500_000
+"""Numbers of all vectors: where there are fewer, what candidates cost is not won back from the products
+(`benchmarks/search_screen.py`, on a processor without AMX and on one with it)."""
 
 AT_ONCE = 256
 """Queries of one pass over the codes."""
@@ -36,6 +40,12 @@ Queries = Float[NDArray[np.float32], "b dim"]
 Places = Int[NDArray[np.int64], " _"]
 
 
+def fewest_vectors(dim: int) -> int:
+    """Vectors from which on this processor gains from it."""
+    numbers = FEWEST_WITH_TILES if multiplies_tiles() else FEWEST_NUMBERS
+    return max(FEWEST_VECTORS, -(-numbers // dim))
+
+
 class Screen:
     """The codes of a flat index of inner products, and the search through them.
 
@@ -50,8 +60,8 @@ class Screen:
 
     def fits(self, queries: int, k: int) -> bool:
         """Whether a search gains from it: by its size, and by what the processor can do."""
-        sizes = self._flat.ntotal >= FEWEST_VECTORS and queries >= FEWEST_QUERIES and k <= LARGEST_K
-        return bool(sizes and multiplies_bytes())
+        large = self._flat.ntotal >= fewest_vectors(self._flat.d)
+        return bool(large and queries >= FEWEST_QUERIES and k <= LARGEST_K and multiplies_bytes())
 
     def search(self, queries: Queries, k: int) -> tuple[Found, Bool[NDArray[np.bool_], " b"]]:
         """The k best rows of each query, best first and then by row; and for which queries it was given up.

@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 CHARS_PER_TOKEN = 16
 """Characters read for each allowed token; megabytes behind them would cost seconds and be cut anyway."""
 
-GPU_BATCHES = 8
+GPU_BATCHES = 32
 """Batches of a CPU that one of a GPU holds."""
 
 LARGE = 0.1

@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from aisle.index.devices import gpus
-from aisle.retriever.engine.threads import cores
+from aisle.retriever.engine.threads import begin_lane, cores
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -28,8 +28,7 @@ def in_lanes(work: Callable[[Block], Result], blocks: Sequence[Block]) -> Iterat
     Meanwhile BLAS, OpenMP and torch have fewer threads in each lane, as many as torch has here in all. With
     GPUs, which several threads of FAISS must not use at once, there is one lane.
     """
-    before = torch.get_num_threads()
-    mine = min(before, cores())
+    mine = min(torch.get_num_threads(), cores())
     lanes = 1 if torch.cuda.is_available() or gpus() else min(mine, MOST, len(blocks))
     if lanes < 2:
         yield from map(work, blocks)
@@ -37,7 +36,7 @@ def in_lanes(work: Callable[[Block], Result], blocks: Sequence[Block]) -> Iterat
     share = mine // lanes
     waiting: deque[Future[Result]] = deque()
     with threadpool_limits(share, user_api="blas"):
-        threads = ThreadPoolExecutor(lanes, "lane", initializer=_begin, initargs=(share,))
+        threads = ThreadPoolExecutor(lanes, "lane", initializer=begin_lane, initargs=(share,))
         try:
             for block in blocks:
                 waiting.append(threads.submit(work, block))
@@ -47,10 +46,3 @@ def in_lanes(work: Callable[[Block], Result], blocks: Sequence[Block]) -> Iterat
                 yield waiting.popleft().result()
         finally:
             threads.shutdown(cancel_futures=True)
-            torch.set_num_threads(before)
-
-
-def _begin(share: int) -> None:
-    """Give this thread its cores: OpenMP counts by thread, and torch sets its own count in each new one."""
-    threadpool_limits(share, user_api="openmp")
-    torch.set_num_threads(share)

@@ -47,9 +47,9 @@ class EncoderSettings(BaseModel):
         "(Matryoshka); unset: all",
     )
     batch_tokens: int = Field(
-        default=8192,
+        default=2048,
         ge=64,
-        description="tokens in one batch of texts, padding included; on a GPU 8 x as many",
+        description="tokens in one batch of texts, padding included; on a GPU 32 x as many",
     )
     precision: Arithmetic = Field(
         default="auto",

@@ -8,7 +8,8 @@ their digits; they are brought closer first, and the weights take the difference
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from importlib.util import find_spec
 from inspect import signature
@@ -21,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from aisle.data.errors import InputError
+from aisle.retriever.engine.threads import cores, in_lane
 from aisle.retriever.settings import Arithmetic
 
 LOG = logging.getLogger(__name__)
@@ -70,24 +72,57 @@ def compiled(
         graph = openvino.convert_model(body, example_input=example)
     if precision == "int8":
         quantise(graph)
-    options = {
-        "INFERENCE_PRECISION_HINT": HINTS[precision],
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "NUM_STREAMS": 1,
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP if precision == "int8" else 0,
-    }
-    serving = Lock()  # a request serves one thread at a time
-    request = openvino.Core().compile_model(graph, "CPU", options).create_infer_request()
+    requests = _Requests(graph, precision)
 
     def read(tokens: Mapping[str, Tensor]) -> Tensor:
         full = {"attention_mask": torch.ones_like, "token_type_ids": torch.zeros_like}
         given = [tokens[name] if name in tokens else full[name](tokens["input_ids"]) for name in body.names]
-        with serving:
+        with requests.one() as request:
             (states,) = request.infer([value.cpu().numpy() for value in given]).values()
             copied = np.array(states, np.float32)
         return torch.from_numpy(copied).to(tokens["input_ids"].device)
 
     return read
+
+
+class _Requests:
+    """A graph compiled for threads that have all cores to themselves, and for those that share them.
+
+    A request serves one thread at a time. As many run at once as threads of the caller's share fit the cores.
+    """
+
+    def __init__(self, graph: Any, precision: Arithmetic) -> None:
+        self._graph, self._precision = graph, precision
+        self._compiled: dict[int, Any] = {}
+        self._free: dict[int, list[Any]] = {}
+        self._compiling = Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """A request for the thread that calls, with as many cores as torch has there."""
+        threads = torch.get_num_threads()
+        with self._compiling:
+            if threads not in self._compiled:
+                self._compiled[threads] = self._compile(threads)
+                self._free[threads] = []
+            free = self._free[threads]
+            request = free.pop() if free else self._compiled[threads].create_infer_request()
+        try:
+            yield request
+        finally:
+            free.append(request)
+
+    def _compile(self, threads: int) -> Any:
+        import openvino
+
+        streams = max(1, cores() // threads) if in_lane() else 1
+        options = {
+            "INFERENCE_PRECISION_HINT": HINTS[self._precision],
+            "INFERENCE_NUM_THREADS": threads * streams,
+            "NUM_STREAMS": streams,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP if self._precision == "int8" else 0,
+        }
+        return openvino.Core().compile_model(self._graph, "CPU", options)
 
 
 class _Body(nn.Module):

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, Full, Queue
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aisle.retriever.engine.lanes import Lanes
 from aisle.retriever.engine.pieces import Pieces, batches, padded, windows
 
 T = TypeVar("T")
@@ -42,17 +43,19 @@ class Batch(Generic[T]):
         inputs: that the pieces are of.
         rows: places of these inputs among the distinct ones of their window.
         share: of the input that a piece holds; None: all of it.
+        among: batches of their window.
     """
 
     tokens: dict[str, Tensor]
     inputs: list[T]
     rows: Rows
     share: Floats | None
+    among: int
 
     def on(self, device: torch.device) -> "Batch[T]":
         """The same on a device."""
         tokens = {name: value.to(device, non_blocking=True) for name, value in self.tokens.items()}
-        return Batch(tokens, self.inputs, self.rows, self.share)
+        return replace(self, tokens=tokens)
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,33 @@ def stream(inputs: Iterable[T], job: Job[T]) -> Iterator[Floats]:
 def _computed(ready: "Queue[Made]", job: Job[Any]) -> Iterator[Floats]:
     waiting: deque[tuple[Batch[Any], Callable[[], Floats]]] = deque()
     parts: list[tuple[Batch[Any], Floats]] = []
-    while (made := ready.get()) is not None:
-        if isinstance(made, BaseException):
-            raise made
-        if isinstance(made, Batch):
-            with torch.inference_mode():
-                waiting.append((made, _fetched(job.compute(made.on(job.device)))))
-            if len(waiting) > 1:
-                parts.append(_taken(waiting))
-        else:
-            parts += [_taken(waiting) for _ in range(len(waiting))]
-            yield _assembled(parts)[made]
-            parts = []
+    lanes = Lanes(job.device)
+    try:
+        while (made := ready.get()) is not None:
+            if isinstance(made, BaseException):
+                raise made
+            if isinstance(made, Batch):
+                waiting.append((made, _begun(made, job, lanes)))
+                if len(waiting) > lanes.count:
+                    parts.append(_taken(waiting))
+            else:
+                parts += [_taken(waiting) for _ in range(len(waiting))]
+                yield _assembled(parts)[made]
+                parts = []
+    finally:
+        lanes.end()
+
+
+def _begun(batch: Batch[Any], job: Job[Any], lanes: Lanes) -> Callable[[], Floats]:
+    """What gives the result of a batch: in a lane if its window has work for all, if not on all cores."""
+
+    def compute(batch: Batch[Any]) -> Callable[[], Floats]:
+        with torch.inference_mode():
+            return _fetched(job.compute(batch.on(job.device)))
+
+    if lanes.count == 1 or batch.among < lanes.count:
+        return compute(batch)
+    return lanes.begin(lambda batch: compute(batch)(), batch)
 
 
 def _taken(waiting: "deque[tuple[Batch[Any], Callable[[], Floats]]]") -> tuple[Batch[Any], Floats]:
@@ -181,7 +199,8 @@ def batches_of(window: list[T], job: Job[T]) -> Iterator[Batch[T]]:
     """A window in batches, on the host; in memory that a GPU reads by itself where there is one."""
     pieces = job.tokenize(window)
     lengths = pieces.lengths
-    for chosen in batches(lengths, job.budget):
+    cut = batches(lengths, job.budget)
+    for chosen in cut:
         tokens = {"input_ids": padded([pieces.ids[place] for place in chosen], job.pad)}
         width = tokens["input_ids"].shape[1]
         if (lengths[chosen] < width).any():
@@ -193,4 +212,4 @@ def batches_of(window: list[T], job: Job[T]) -> Iterator[Batch[T]]:
         if job.device.type == "cuda":
             arrays = {name: array.pin_memory() for name, array in arrays.items()}
         share = None if pieces.share is None else pieces.share[chosen]
-        yield Batch(arrays, [window[row] for row in rows], rows, share)
+        yield Batch(arrays, [window[row] for row in rows], rows, share, len(cut))

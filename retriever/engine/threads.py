@@ -1,16 +1,21 @@
-"""How many processor cores this process may use."""
+"""How many processor cores this process may use, and each thread of it."""
 
 import logging
 import os
 from math import ceil
 from pathlib import Path
+from threading import local
 
 import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 LOG = logging.getLogger(__name__)
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may have."""
+
+THIS = local()
+"""What is known of the thread that asks."""
 
 
 def cores(cgroup: Path = CGROUP) -> int:
@@ -35,6 +40,21 @@ def limit_threads() -> None:
             "torch takes %d threads, not %d: so many cores are this process's", most, torch.get_num_threads()
         )
         torch.set_num_threads(most)
+
+
+def begin_lane(share: int) -> None:
+    """Make the thread that calls a lane: it has `share` cores, and other threads keep theirs.
+
+    OpenMP counts by thread; torch sets its own count in each new one, when it is first asked.
+    """
+    torch.get_num_threads()
+    threadpool_limits(share, user_api="openmp")
+    THIS.lane = True
+
+
+def in_lane() -> bool:
+    """Whether the thread that calls has its share of the cores, so that there is nothing more to share."""
+    return getattr(THIS, "lane", False)
 
 
 def _quota(cgroup: Path) -> float | None:

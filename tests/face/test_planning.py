@@ -297,7 +297,7 @@ def test_help_fits_80_columns(verb: str) -> None:
 def test_a_machine_is_measured_and_planned_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benches, "NUMBERS", 1)
     monkeypatch.setattr(benches, "ITEMS", 400)
-    monkeypatch.setattr(benches, "FEWEST_VECTORS", 400)
+    monkeypatch.setattr(benches, "fewest_vectors", lambda dim: 400)
     monkeypatch.setattr(benches, "WRITTEN", 1 << 16)
     monkeypatch.setattr(benches, "CANDIDATES", 1000)
     out = tmp_path / "bench.json"

@@ -18,8 +18,10 @@ def small(monkeypatch):
     monkeypatch.setattr("aisle.index.codes.BLOCK", 64)
     monkeypatch.setattr(screen, "BLOCK", 64)
     monkeypatch.setattr(screen, "FEWEST_VECTORS", 512)
+    monkeypatch.setattr(screen, "FEWEST_NUMBERS", 512 * DIM)
     monkeypatch.setattr(screen, "HOPELESS", 0.5)  # of few vectors, many are near the best
     monkeypatch.setattr(screen, "multiplies_bytes", lambda: True)
+    monkeypatch.setattr(screen, "multiplies_tiles", lambda: False)
 
 
 def vectors_of(kind: str, generator: np.random.Generator) -> np.ndarray:
@@ -126,6 +128,12 @@ def test_it_is_left_out_where_it_gains_nothing(monkeypatch):
     assert index._screen.fits(8, K)
     assert not index._screen.fits(7, K)
     assert not index._screen.fits(8, screen.LARGEST_K + 1)
+    monkeypatch.setattr(screen, "FEWEST_NUMBERS", N * DIM + 1)
+    assert not index._screen.fits(8, K)
+    monkeypatch.setattr(screen, "multiplies_tiles", lambda: True)
+    assert not index._screen.fits(8, K)
+    monkeypatch.setattr(screen, "FEWEST_WITH_TILES", N * DIM)
+    assert index._screen.fits(8, K)
     monkeypatch.setattr(screen, "multiplies_bytes", lambda: False)
     assert not index._screen.fits(8, K)
     assert ExactIndex(vectors, PLAIN)._screen is None

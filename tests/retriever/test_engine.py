@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from aisle.data.errors import InputError
 from aisle.retriever.encoder import Encoder
-from aisle.retriever.engine import pieces, readers
+from aisle.retriever.engine import lanes, pieces, readers
 from aisle.retriever.engine.pieces import ENOUGH, FIRST, MOST, Pieces, batches, in_pieces, windows
 from aisle.retriever.engine.readers import Reader, TorchRead, sample_of
 from aisle.retriever.engine.speeds import kept_at, speeds
 from aisle.retriever.engine.stream import AHEAD, Batch, Job, stream
 from aisle.retriever.engine.threads import cores
+from aisle.retriever.lanes import in_lanes
 from aisle.retriever.settings import EncoderSettings
 
 CPU = torch.device("cpu")
@@ -152,6 +153,62 @@ def test_what_goes_wrong_is_raised_where_it_is_read(where: str) -> None:
     before = threading.active_count()
     with pytest.raises(InputError):
         list(stream(inputs(), made))
+    assert threading.active_count() == before
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(lanes, "cores", lambda: 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_batches_side_by_side_have_a_core_each_and_keep_their_order(two_cores: None) -> None:
+    plain, both, where = job(), threading.Barrier(2), set()
+
+    def compute(batch: Batch[str]) -> torch.Tensor:
+        both.wait(timeout=30)  # nothing goes on until two of them are at work
+        where.add((threading.current_thread().name, torch.get_num_threads()))
+        return plain.compute(batch)
+
+    texts = [f"{number:03d}" for number in range(8)]
+    made = Job[str](plain.tokenize, compute, CPU, 3, pad=0)
+    (found,) = stream(texts, made)
+    assert found.tolist() == [[sum(map(ord, text)), 3] for text in texts]
+    assert where == {("batch_0", 1), ("batch_1", 1)}
+    assert torch.get_num_threads() == 2
+
+
+def test_fewer_batches_than_lanes_have_all_cores(two_cores: None) -> None:
+    plain, where = job(), []
+
+    def compute(batch: Batch[str]) -> torch.Tensor:
+        where.append((threading.current_thread(), torch.get_num_threads()))
+        return plain.compute(batch)
+
+    list(stream(["a", "b"], Job[str](plain.tokenize, compute, CPU, 64, pad=0)))
+    assert where == [(threading.current_thread(), 2)]
+
+
+def test_a_lane_makes_no_lanes(two_cores: None) -> None:
+    assert lanes.Lanes(CPU).count == 2
+    assert lanes.Lanes(torch.device("meta")).count == 1
+    assert list(in_lanes(lambda _: lanes.Lanes(CPU).count, range(2))) == [1, 1]
+
+
+def test_a_fault_in_a_lane_is_raised_and_ends_them(two_cores: None) -> None:
+    plain, before = job(), threading.active_count()
+
+    def compute(batch: Batch[str]) -> torch.Tensor:
+        if batch.inputs == ["005"]:
+            raise InputError("a", "b", "c")
+        return plain.compute(batch)
+
+    texts = [f"{number:03d}" for number in range(100)]
+    with pytest.raises(InputError):
+        list(stream(texts, Job[str](plain.tokenize, compute, CPU, 3, pad=0)))
     assert threading.active_count() == before
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from aisle.data.progress import track
 from aisle.index import kinds
 from aisle.index.recipes import factory, is_kind, lists, machine_memory
-from aisle.index.screen import FEWEST_VECTORS
+from aisle.index.screen import fewest_vectors
 from aisle.index.settings import IndexSettings
 from aisle.memory import peak, reset_peak
 from aisle.planning.figures import Disk, Figures, IndexFigures, IndexPoint, LanguageModel, Machine, Point
@@ -190,7 +190,7 @@ def shapes(kind: str, dim: int) -> list[tuple[int, int | None]]:
     """
     few = max(ITEMS, NUMBERS // dim)
     if kind == "exact":  # smaller ones are searched in another way
-        few = max(few, FEWEST_VECTORS)
+        few = max(few, fewest_vectors(dim))
         return [(few, None), (3 * few, None)]
     if kind == "hnsw":
         return [(few // 2, None), (few, None), (2 * few, None)]

@@ -1,0 +1,45 @@
+"""Batches side by side: a core with a batch to itself neither waits for other cores nor shares its cache.
+
+Small products of one batch over all cores spend much of their time in waiting for the slowest core
+(`benchmarks/encode.py speed`).
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+from aisle.retriever.engine.threads import begin_lane, cores, in_lane
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+MOST = 8
+"""Lanes; more would wait for Python's lock."""
+
+
+class Lanes:
+    """Threads with a share of the cores each, which begin once there is work for all of them.
+
+    Attributes:
+        count: of the threads; 1 on a GPU, in a thread that is a lane itself, and where torch has one thread:
+            everything is computed by who asks for it.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        mine = min(torch.get_num_threads(), cores())
+        self.count = 1 if device.type != "cpu" or in_lane() else min(mine, MOST)
+        self._share = mine // self.count
+        self._threads: ThreadPoolExecutor | None = None
+
+    def begin(self, work: Callable[[Given], Result], given: Given) -> Callable[[], Result]:
+        """Start `work` in a lane; what waits for its result, or raises what went wrong."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.count, "batch", begin_lane, (self._share,))
+        return self._threads.submit(work, given).result
+
+    def end(self) -> None:
+        """Wait for what is being computed; the rest is not begun."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
