@@ -26,7 +26,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="searches of either kind")] = 4,
 ) -> None:
     """Print how many times as fast the screened search is, for every size."""
-    screen.fewest_vectors = lambda dim: 0  # it is asked where it would not be used, too
+    screen.fewest_vectors = lambda _: 0  # it is asked where it would not be used, too
     batches = " | ".join(f"batch of {batch}" for batch in BATCHES)
     print(f"| items | dim | million numbers | {batches} |\n|---|---|---|{'---|' * len(BATCHES)}", flush=True)
     for count in items or ITEMS:

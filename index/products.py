@@ -27,12 +27,24 @@ def multiplies_tiles() -> bool:
 def products(
     queries: Int8[NDArray[np.int8], "b dim"],
     codes: Int8[NDArray[np.int8], "n dim"],
-    out: Int32[NDArray[np.int32], "b n"],
-) -> None:
-    """Write the inner product of each two rows into `out`, exact. Memory used again is in the cache."""
+    room: Int32[NDArray[np.int32], " _"],
+) -> Int32[NDArray[np.int32], "b n"]:
+    """Inner product of each two rows, exact; a view of `room`, since memory used again is in the cache.
+
+    Those of a code lie side by side where tiles are multiplied, those of a query elsewhere: the side that is
+    packed for the processor then is the smaller one, or costs less (`benchmarks/search_blas.py`).
+    """
     import torch
 
-    torch._int_mm(torch.from_numpy(queries), torch.from_numpy(codes).T, out=torch.from_numpy(out))
+    asked, held = torch.from_numpy(queries), torch.from_numpy(codes)
+    places = room[: len(queries) * len(codes)]
+    if multiplies_tiles():
+        out = places.reshape(len(codes), len(queries))
+        torch._int_mm(held, asked.T, out=torch.from_numpy(out))
+        return out.T
+    out = places.reshape(len(queries), len(codes))
+    torch._int_mm(asked, held.T, out=torch.from_numpy(out))
+    return out
 
 
 def largest(numbers: NDArray[np.float32] | NDArray[np.float64], k: int) -> Int[NDArray[np.int64], "b k"]:

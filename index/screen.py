@@ -102,7 +102,7 @@ class _Search:
         self.least = np.full(len(queries), -np.inf)
         self.given_up = np.zeros(len(queries), bool)
         self.left = _Candidates()
-        self.room = np.empty((len(queries), BLOCK), np.int32)
+        self.room = np.empty(len(queries) * BLOCK, np.int32)
 
     def run(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
         """Scores and rows (b, k), and which queries were given up."""
@@ -123,10 +123,7 @@ class _Search:
 
     def _products(self, block: int) -> NDArray[np.int32]:
         """Products of the codes, int32 (b, vectors of the block), until the next block is asked for."""
-        codes = self.codes.block(block)
-        out = self.room if len(codes) == BLOCK else np.empty((len(self.queries), len(codes)), np.int32)
-        products(self.asked.codes, codes, out)
-        return out
+        return products(self.asked.codes, self.codes.block(block), self.room)
 
     def _begin(self) -> None:
         """A first threshold: the vectors of the first block that look best."""
@@ -143,10 +140,13 @@ class _Search:
     def _look(self, block: int, cuts: Int[NDArray[np.int32], " b"]) -> None:
         """Take the vectors of a block that may be among the best."""
         found = self._products(block)
-        chosen = np.flatnonzero(found >= cuts[:, None])
-        if len(chosen):
-            query, place = np.divmod(chosen, found.shape[1])
-            most = found.ravel()[chosen] * self.asked.unit[query, block] + self.asked.error[query, block]
+        high = found >= cuts[:, None]
+        if high.flags.c_contiguous:
+            query, place = np.divmod(np.flatnonzero(high), high.shape[1])
+        else:
+            place, query = np.divmod(np.flatnonzero(high.T), high.shape[0])
+        if len(query):
+            most = found[query, place] * self.asked.unit[query, block] + self.asked.error[query, block]
             self.left.add(query, place + block * BLOCK, most)
 
     def _raise(self, seen: int) -> None:

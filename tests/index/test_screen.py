@@ -12,9 +12,10 @@ N, DIM, K = 3000, 24, 10
 PLAIN = IndexSettings(device="cpu", screen=False)
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Blocks of 64 vectors, so that small worlds have many, on every processor."""
+@pytest.fixture(autouse=True, params=["rows", "tiles"])
+def small(monkeypatch, request):
+    """Blocks of 64 vectors, so that small worlds have many, and the ways of either kind of processor."""
+    monkeypatch.setattr("aisle.index.products.multiplies_tiles", lambda: request.param == "tiles")
     monkeypatch.setattr("aisle.index.codes.BLOCK", 64)
     monkeypatch.setattr(screen, "BLOCK", 64)
     monkeypatch.setattr(screen, "FEWEST_VECTORS", 512)
