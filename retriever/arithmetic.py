@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from typing import Any
 
 import torch
 
@@ -44,14 +45,29 @@ def share_one_heap() -> None:
     _tell_glibc({"M_ARENA_MAX": 1})
 
 
+def return_freed_memory() -> None:
+    """Ask glibc to give the system all pages back that hold nothing, as after a part of a long job.
+
+    Otherwise gaps between what is kept add up from part to part (`benchmarks/candidates.py`).
+    """
+    if glibc := _glibc():
+        glibc.malloc_trim(0)
+
+
+def _glibc() -> Any:
+    """The C library where it is glibc; None elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        library = ctypes.CDLL("libc.so.6")
+    except OSError:  # another C library
+        return None
+    return library if hasattr(library, "malloc_trim") else None
+
+
 def _tell_glibc(wanted: dict[str, int]) -> None:
     """Set parameters of malloc, by their names in malloc.h; other C libraries are left alone."""
     numbers = {"M_TRIM_THRESHOLD": -1, "M_MMAP_THRESHOLD": -3, "M_ARENA_MAX": -8}
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # another C library
-        return
-    for name, value in wanted.items():
-        mallopt(numbers[name], value)
+    if glibc := _glibc():
+        for name, value in wanted.items():
+            glibc.mallopt(numbers[name], value)

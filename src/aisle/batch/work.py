@@ -17,6 +17,7 @@ from aisle.index.description import Description
 from aisle.index.settings import IndexSettings
 from aisle.index.versions import Versions
 from aisle.recommender import PAST, Recommender
+from aisle.retriever.arithmetic import return_freed_memory
 from aisle.retriever.candidates import RUN, fingerprint
 from aisle.retriever.weights import FUSED
 
@@ -106,7 +107,9 @@ class Worker:
                     found.append(rows)
                 counts.append(earlier.known)
             known.append(pl.concat([one.select(USERS.names()) for one in counts]))
-        return files.finish()
+        note = files.finish()
+        return_freed_memory()
+        return note
 
     def _known(
         self, users: pl.DataFrame, events: pl.DataFrame, write: Callable[[pl.DataFrame], None]
