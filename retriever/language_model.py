@@ -23,7 +23,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from aisle.data.errors import InputError
-from aisle.retriever.encoder import Encoder, quiet_transformers, read_tokenizer
+from aisle.retriever.checkpoint import quiet_transformers, read_tokenizer
+from aisle.retriever.encoder import Encoder
 from aisle.retriever.interchange import read_layout
 from aisle.retriever.locate import locate
 from aisle.retriever.masking import Masking

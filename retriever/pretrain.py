@@ -14,8 +14,8 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from aisle.data.progress import meter
 from aisle.retriever import processes
 from aisle.retriever.arithmetic import device, in_bf16, keep_freed_memory
+from aisle.retriever.checkpoint import quiet_transformers
 from aisle.retriever.corpus import held_out
-from aisle.retriever.encoder import quiet_transformers
 from aisle.retriever.language_model import LanguageModel, new_model, read_language_model
 from aisle.retriever.masking import Examples, Masking, chunks, with_labels
 from aisle.retriever.perplexity import Perplexity

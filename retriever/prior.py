@@ -11,7 +11,6 @@ a class prior: Menon et al. 2021, "Long-tail learning via logit adjustment", sec
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from aisle.data.history import Histories
 from aisle.data.schema import DAY
+from aisle.retriever.kept import kept
 
 HALF_LIVES: tuple[float, ...] = (7.0, 30.0, 90.0, 365.0)
 POPULARITY = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
@@ -53,9 +53,10 @@ class PriorTable:
         self.timed = timed
         self.unsold: Bool[NDArray[np.bool_], " items"] = np.bincount(histories.items, minlength=items) == 0
         self._histories = histories
-        self.log_events = cache(self._log_events)
 
-    def _log_events(self, half_life: float | None) -> Float[NDArray[np.float64], " items"]:
+    @kept
+    def log_events(self, half_life: float | None) -> Float[NDArray[np.float64], " items"]:
+        """Logarithm of one more than the events of each item, each worth half after `half_life` days."""
         found = self._histories
         weights = None
         if half_life is not None and len(found.times):

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from aisle.retriever.batches import (
 from aisle.retriever.combined import CombinedDataset, CombinedPast
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.inputs import told
+from aisle.retriever.kept import kept
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.texts import history_texts, item_texts, kept_vectors
 from aisle.retriever.towers import TwoTower
@@ -45,15 +46,15 @@ class Users(ABC):
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
-        self.histories = cache(self._histories)
-        self.seen = cache(self._seen)
         self.at_once = AT_ONCE
 
-    def _histories(self, *parts: Part) -> Histories:
+    @kept
+    def histories(self, *parts: Part) -> Histories:
         """Histories over `parts`; a look, a cart and a purchase in a row are one event."""
         return self.prepared.histories(*parts).merge_repeats(self.prepared.target_kinds)
 
-    def _seen(self, *parts: Part) -> Histories:
+    @kept
+    def seen(self, *parts: Part) -> Histories:
         """Histories over `parts` of what must not be recommended again."""
         return self.prepared.histories(*parts, kinds=self.prepared.seen_kinds)
 
@@ -85,13 +86,13 @@ class SequenceUsers(Users):
         self.longest = settings.max_history
         self.at_once = max(1, min(AT_ONCE, MOST_PLACES // (self.longest + 1)))
         self.told_of = settings.inputs
-        self.told = cache(self._told)
 
     def of(self, prepared: Prepared) -> "SequenceUsers":
         """The users of another shop."""
         return SequenceUsers(prepared, self.settings)
 
-    def _told(self, *parts: Part) -> dict[str, NDArray[np.int8]]:
+    @kept
+    def told(self, *parts: Part) -> dict[str, NDArray[np.int8]]:
         """Codes of the events of `parts`; prediction is at the moment of the last of them in the shop."""
         held = {
             "ratings": self.histories(*parts).ratings is not None,
@@ -131,21 +132,13 @@ class TextUsers(Users):
         self.settings = settings
         self.encoder = encoder
         self.folder = folder
-        self.ordered = cache(self._ordered)
-        self.past_vectors = cache(self._past_vectors)
-        self.items = cache(self._items)
+        self.items = cache(partial(texts_by_id, prepared, text))
 
     def of(self, prepared: Prepared) -> "TextUsers":
         """The users of another shop; the texts of the items, which it shares, are not made again."""
         other = TextUsers(prepared, self.text, self.settings, self.encoder, None)
         other.items = self.items
         return other
-
-    def _items(self, *past: Part) -> dict[str, str]:
-        """Text of each item."""
-        return dict(
-            zip(self.prepared.item_ids.values, item_texts(self.prepared, self.text, *past), strict=True)
-        )
 
     def examples(self, *parts: Part) -> TextDataset:
         """The last `text_examples` target events of each user, each with the history before it."""
@@ -159,7 +152,9 @@ class TextUsers(Users):
         """The language model's vectors of the rendered histories."""
         return TextPast(self.past_vectors(*past)[user_rows])
 
-    def _past_vectors(self, *past: Part) -> Float[Tensor, "users text_dim"]:
+    @kept
+    def past_vectors(self, *past: Part) -> Float[Tensor, "users text_dim"]:
+        """The language model's vectors of all histories over `past`."""
         events, offsets = self.ordered(*past)
         spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
         return self._vectors(events, spans, *past)
@@ -170,7 +165,8 @@ class TextUsers(Users):
         owners = events["user"].to_numpy()[rows]
         return self._vectors(events, zip(offsets[owners].tolist(), rows.tolist(), strict=True), *parts)
 
-    def _ordered(self, *parts: Part) -> tuple[pl.DataFrame, Rows]:
+    @kept
+    def ordered(self, *parts: Part) -> tuple[pl.DataFrame, Rows]:
         """Events by user and time, with `user` and `row`; offsets, int64 (n_users + 1)."""
         events = self.prepared.events(*parts).with_columns(
             user=self.prepared.user_ids.code("user_id"), time=event_time()
@@ -217,6 +213,11 @@ class CombinedUsers(Users):
     def inputs(self, user_rows: Rows, *past: Part) -> CombinedPast:
         """Both kinds of inputs."""
         return CombinedPast(self.sequence.inputs(user_rows, *past), self.text.inputs(user_rows, *past))
+
+
+def texts_by_id(prepared: Prepared, text: TextSettings, *past: Part) -> dict[str, str]:
+    """Text of each item."""
+    return dict(zip(prepared.item_ids.values, item_texts(prepared, text, *past), strict=True))
 
 
 def users_of(

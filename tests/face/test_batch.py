@@ -1,12 +1,15 @@
 """The nightly job: the same candidates as the stage, whatever the parts, the source and the faults."""
 
 import errno
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from weakref import ref
 
 import fsspec
 import numpy as np
@@ -28,6 +31,7 @@ from aisle.data.buckets import Spilled, read_bucket, spill
 from aisle.data.errors import InputError
 from aisle.data.settings import DataSettings
 from aisle.data.source import EventSource
+from aisle.data.visitors import Visitors
 from aisle.manifest import Manifest
 from aisle.settings import Settings
 from aisle.stage import Done
@@ -84,6 +88,25 @@ def test_the_number_of_parts_changes_nothing(
     assert summary.parts == 1
     assert_frame_equal(found(tmp_path), found(plain), rel_tol=1e-4)
     assert done.status == "ran"
+
+
+def test_the_events_of_a_part_are_gone_with_it(
+    tea_run: Path, events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Watched(Visitors):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            asked.append(ref(self))
+
+    monkeypatch.setattr("aisle.batch.work.Visitors", Watched)
+    gc.disable()  # a cycle would keep them for many parts
+    try:
+        job(events, tea_run, tmp_path)
+    finally:
+        gc.enable()
+    assert [one() for one in asked] == [None] * 4
 
 
 def test_nothing_changed_nothing_done(tea_run: Path, events: Path, plain: Path) -> None:

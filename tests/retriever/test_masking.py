@@ -5,7 +5,7 @@ import pytest
 import torch
 from language_models import TEXTS, tiny_bert, tiny_gpt2
 
-from aisle.retriever.encoder import read_tokenizer
+from aisle.retriever.checkpoint import read_tokenizer
 from aisle.retriever.masking import IGNORED, LONGEST_WORD, Chunk, Examples, Masking, chunks, with_labels
 from aisle.retriever.vocabulary import train_tokenizer
 

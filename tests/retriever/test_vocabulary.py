@@ -2,7 +2,7 @@
 
 import pytest
 
-from aisle.retriever.encoder import read_tokenizer
+from aisle.retriever.checkpoint import read_tokenizer
 from aisle.retriever.vocabulary import coverage, train_tokenizer
 
 CHINESE = ["质量很好，我很喜欢", "物流很快，质量也好", "Iphone 质量不好"] * 3
