@@ -3,16 +3,31 @@
 from pathlib import Path
 
 import numpy as np
+from encode import texts_of
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
+
+from aisle.retriever.encoder import Encoder
+from aisle.retriever.settings import EncoderSettings
 
 JITTER = 0.5
 """Length of the random vector that is added to one of length 1: copies have a cosine of about .8."""
 
 
-def catalogue_vectors(run: Path, items: int, queries: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Item vectors and queries, float32 of unit length, from the text vectors that a run's model keeps."""
-    (own,) = load_file(run / "train" / "model" / "text.safetensors").values()
+def catalogue_vectors(
+    source: Path, items: int, queries: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Item vectors and queries, float32 of unit length.
+
+    Args:
+        source: folder of a run, for the text vectors that its model keeps; or a catalogue, to be encoded.
+        items: vectors that are wanted.
+        queries: near them.
+    """
+    if source.is_dir():
+        (own,) = load_file(source / "train" / "model" / "text.safetensors").values()
+    else:
+        own = Encoder.load(EncoderSettings()).encode(texts_of(str(source)))
     rng = np.random.default_rng(0)
     rows = np.concatenate(
         [rng.permutation(len(own))[:items], rng.integers(0, len(own), max(0, items - len(own)))]

@@ -144,8 +144,8 @@ def name_of(way: dict[str, Any]) -> str:
     return f"{way.get('backend', 'torch')}, {way.get('precision', 'auto')}"
 
 
-def texts_of(catalogue: str, count: int) -> list[str]:
-    """Rendered items, drawn at random."""
+def texts_of(catalogue: str, count: int | None = None) -> list[str]:
+    """Rendered items, drawn at random; all of them unless told."""
     from aisle.data.catalogue import read_catalogue
     from aisle.data.settings import DataSettings, TextSettings
     from aisle.data.text import render_items

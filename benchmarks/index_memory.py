@@ -35,7 +35,7 @@ CASES: tuple[tuple[str, Storage], ...] = (
 
 
 def main(
-    run: Annotated[Path, typer.Argument(help="folder of a run")],
+    source: Annotated[Path, typer.Argument(help="folder of a run, or a catalogue")],
     items: Annotated[int, typer.Option()] = 100_000,
     opened: Annotated[Path | None, typer.Option(hidden=True)] = None,
     whole: Annotated[bool, typer.Option("--whole", hidden=True)] = False,
@@ -44,7 +44,7 @@ def main(
     if opened is not None:
         print(json.dumps(opening(opened, mmap=not whole)))
         return
-    vectors, queries = catalogue_vectors(run, items, 200)
+    vectors, queries = catalogue_vectors(source, items, 200)
     print(f"{items:,} x {vectors.shape[1]}\n")
     print("| kind | storage | bytes/item | build s | write s | open ms | MiB | open whole ms | MiB |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)

@@ -1,9 +1,10 @@
 """Recall against queries per second of every kind of index, and of the same FAISS index asked directly.
 
 python benchmarks/search_curves.py runs/games --items 100000 --plot docs/search-1e5.svg
+python benchmarks/search_curves.py amazon-games-2018/items.jsonl.gz --items 1000000 --plot docs/search-1e6.svg
 
-Vectors are the text vectors of a run's catalogue, multiplied with jitter. Both ways are timed in turns, in
-processor time, and the median counts. The last column is what aisle adds to FAISS's time.
+Vectors are the text vectors of a run's catalogue, or of any, multiplied with jitter. Both ways are timed in
+turns, in processor time, and the median counts. The last column is what aisle adds to FAISS's time.
 """
 
 import time
@@ -27,7 +28,7 @@ RESCORE = (2, 8)
 
 
 def main(
-    run: Annotated[Path, typer.Argument(help="folder of a run")],
+    source: Annotated[Path, typer.Argument(help="folder of a run, or a catalogue")],
     items: Annotated[int, typer.Option()] = 100_000,
     queries: Annotated[int, typer.Option(help="in one batch")] = 200,
     k: Annotated[int, typer.Option()] = 100,
@@ -35,7 +36,7 @@ def main(
     plot: Annotated[Path | None, typer.Option(help="picture to write")] = None,
 ) -> None:
     """Print a table and draw the curves."""
-    vectors, asked = catalogue_vectors(run, items, queries)
+    vectors, asked = catalogue_vectors(source, items, queries)
     truth = kinds.build(vectors, IndexSettings(device="cpu")).search(asked, k)[1]
     print(f"{items:,} x {vectors.shape[1]}, {queries} queries, k = {k}, ", end="")
     print(f"{faiss.omp_get_max_threads()} threads, FAISS {faiss.__version__}\n")
