@@ -7,6 +7,9 @@ from aisle.index.settings import SearchSettings
 FIXED = (faiss.IndexPQ, faiss.IndexFastScan, faiss.IndexNSG, faiss.IndexLattice, faiss.IndexAdditiveQuantizer)
 """Indices that take neither search parameters nor a selection of rows."""
 
+WALKED = 64
+"""Rows that a graph scores for each candidate that it keeps, about."""
+
 
 def parameters(
     index: faiss.Index, settings: SearchSettings, selector: faiss.IDSelector | None = None
@@ -38,11 +41,13 @@ def parameters(
 
 
 def harder(index: faiss.Index, effort: SearchSettings) -> SearchSettings | None:
-    """Four times as many lists visited; None where that are all, or there are none."""
+    """Four times as many lists visited, or candidates of a graph; None where all rows are scored as soon."""
     layer = innermost(index)
-    if not isinstance(layer, faiss.IndexIVF) or effort.nprobe >= layer.nlist:
-        return None
-    return effort.model_copy(update={"nprobe": min(4 * effort.nprobe, layer.nlist)})
+    if isinstance(layer, faiss.IndexIVF) and effort.nprobe < layer.nlist:
+        return effort.model_copy(update={"nprobe": min(4 * effort.nprobe, layer.nlist)})
+    if isinstance(layer, faiss.IndexHNSW) and 4 * effort.ef <= layer.ntotal // WALKED:
+        return effort.model_copy(update={"ef": 4 * effort.ef})
+    return None
 
 
 def selects(index: faiss.Index) -> bool:

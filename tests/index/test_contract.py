@@ -2,14 +2,16 @@
 
 import os
 
+import faiss
 import numpy as np
 import pytest
 
 from aisle.index import cagra, kinds, recipes
+from aisle.index.approximate import ApproximateIndex
 from aisle.index.base import NONE
 from aisle.index.devices import gpus
 from aisle.index.errors import IndexFault
-from aisle.index.knobs import parameters
+from aisle.index.knobs import harder, parameters
 from aisle.index.settings import IndexSettings, SearchSettings
 
 DEVICE = os.environ.get("AISLE_TEST_DEVICE", "cpu")
@@ -191,6 +193,26 @@ def test_lists_with_too_few_rows_are_not_the_end(world):
     few = index.search(world[1], K)[1]
     knobs = parameters(index.faiss, effort)
     np.testing.assert_array_equal(few, index.faiss.search(world[1], K, params=knobs)[1])
+
+
+def test_a_graph_that_finds_too_few_is_walked_further(monkeypatch):
+    """A quarter of the rows may be returned: few candidates of a walk are among them."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((300, DIM), np.float32)[rng.integers(300, size=6000)]
+    vectors += 0.02 * rng.standard_normal(vectors.shape, np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    settings = IndexSettings(device="cpu", kind="hnsw", metric="cosine", search=SearchSettings(ef=4))
+    index = kinds.build(vectors, settings)
+    allow = rng.random(len(vectors)) < 0.25
+    selector = faiss.IDSelectorBitmap(np.packbits(allow, bitorder="little"))
+    knobs = parameters(index.faiss, settings.search, selector)
+    once = index.faiss.search(vectors[:50], 30, params=knobs)[1]
+    assert (once == NONE).any(), "FAISS's own answer has gaps"
+    monkeypatch.setattr(ApproximateIndex, "_scanned", None)  # and no row by row search is needed to fill them
+    rows = index.search(vectors[:50], 30, allow=allow)[1]
+    assert (rows != NONE).all()
+    assert allow[rows].all()
+    assert harder(index.faiss, SearchSettings(ef=24)) is None, "96 of 6,000 are as dear as all"
 
 
 @pytest.mark.parametrize(
