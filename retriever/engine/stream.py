@@ -109,14 +109,18 @@ def _computed(ready: "Queue[Made]", job: Job[Any]) -> Iterator[Floats]:
     waiting: deque[tuple[Batch[Any], Callable[[], Floats]]] = deque()
     parts: list[tuple[Batch[Any], Floats]] = []
     lanes = Lanes(job.device)
+    first = True
     try:
         while (made := ready.get()) is not None:
             if isinstance(made, BaseException):
                 raise made
             if isinstance(made, Batch):
                 waiting.append((made, _begun(made, job, lanes)))
-                if len(waiting) > lanes.count:
+                if (
+                    first or len(waiting) > lanes.count
+                ):  # the first settles the arithmetic: always the same one
                     parts.append(_taken(waiting))
+                first = False
             else:
                 parts += [_taken(waiting) for _ in range(len(waiting))]
                 yield _assembled(parts)[made]
