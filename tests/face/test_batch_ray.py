@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 import aisle
 from aisle.batch.job import Request, candidates_for_users
 from aisle.batch.local import local_engine
-from aisle.batch.on_ray import Parts, RayEngine, _raise
+from aisle.batch.on_ray import Parts, RayEngine, _raise, share_of
 from aisle.batch.work import Work
 from aisle.data.errors import InputError
 
@@ -74,6 +74,16 @@ def test_ray_finds_the_same_rows_though_a_worker_dies(
     with a_worker_dies(tmp_path / "ray") as killed:
         found = job(tea_run, tmp_path / "ray", RayEngine(workers=2, cores=2))
     assert len(killed) == 1
+    assert_frame_equal(found, job(tea_run, tmp_path / "local", local_engine))
+
+
+def test_more_workers_than_cores_share_them(
+    tea_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [share_of(8, workers) for workers in (1, 3, 8)] == [8, 2, 1]
+    assert 1 - 7e-4 <= 7 * share_of(1, 7) <= 1
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    found = job(tea_run, tmp_path / "ray", RayEngine(workers=2, cores=1))
     assert_frame_equal(found, job(tea_run, tmp_path / "local", local_engine))
 
 

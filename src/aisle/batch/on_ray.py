@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class RayEngine:
                 fn_constructor_args=(work,),
                 batch_size=1,
                 compute=ray.data.ActorPoolStrategy(size=workers),
-                num_cpus=max(1, cores // workers),
+                num_cpus=share_of(cores, workers),
                 num_gpus=min(1.0, gpus / workers) if gpus else None,
                 max_restarts=TRIES,
                 max_task_retries=TRIES,
@@ -105,6 +106,14 @@ class RayEngine:
                     "part %d: %s users, %s candidates", row["part"], f"{row['users']:,}", f"{row['rows']:,}"
                 )
                 progress.advance()
+
+
+def share_of(cores: int, workers: int) -> float:
+    """Cores of a worker: whole ones, or part of one where there are more workers than cores.
+
+    Ray starts no worker without its share, and counts shares of a core in ten-thousandths.
+    """
+    return cores // workers if workers <= cores else floor(10_000 * cores / workers) / 10_000
 
 
 @contextmanager
