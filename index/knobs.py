@@ -8,7 +8,7 @@ FIXED = (faiss.IndexPQ, faiss.IndexFastScan, faiss.IndexNSG, faiss.IndexLattice,
 """Indices that take neither search parameters nor a selection of rows."""
 
 WALKED = 64
-"""Rows that a graph scores for each candidate that it keeps, about."""
+"""A walk that would keep more than one row in so many is not tried: all rows are scored instead."""
 
 
 def parameters(

@@ -6,14 +6,14 @@ side keep a core busy with the one while the other core does the other.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from aisle.index.devices import gpus
-from aisle.retriever.engine.threads import begin_lane, cores
+from aisle.retriever.arithmetic import device
+from aisle.retriever.engine.lanes import Lanes
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -28,21 +28,18 @@ def in_lanes(work: Callable[[Block], Result], blocks: Sequence[Block]) -> Iterat
     Meanwhile BLAS, OpenMP and torch have fewer threads in each lane, as many as torch has here in all. With
     GPUs, which several threads of FAISS must not use at once, there is one lane.
     """
-    mine = min(torch.get_num_threads(), cores())
-    lanes = 1 if torch.cuda.is_available() or gpus() else min(mine, MOST, len(blocks))
-    if lanes < 2:
+    lanes = Lanes(torch.device(device()), 1 if gpus() else min(MOST, len(blocks)))
+    if lanes.count == 1:
         yield from map(work, blocks)
         return
-    share = mine // lanes
-    waiting: deque[Future[Result]] = deque()
-    with threadpool_limits(share, user_api="blas"):
-        threads = ThreadPoolExecutor(lanes, "lane", initializer=begin_lane, initargs=(share,))
+    waiting: deque[Callable[[], Result]] = deque()
+    with threadpool_limits(lanes.share, user_api="blas"):
         try:
             for block in blocks:
-                waiting.append(threads.submit(work, block))
-                if len(waiting) > lanes:
-                    yield waiting.popleft().result()
+                waiting.append(lanes.begin(work, block))
+                if len(waiting) > lanes.count:
+                    yield waiting.popleft()()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()()
         finally:
-            threads.shutdown(cancel_futures=True)
+            lanes.end()

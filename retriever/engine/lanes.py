@@ -20,23 +20,28 @@ MOST = 8
 
 
 class Lanes:
-    """Threads with a share of the cores each, which begin once there is work for all of them.
+    """Threads with a share of the cores each, which begin once there is work for them.
+
+    Args:
+        device: where the work is done.
+        most: threads that are of use.
 
     Attributes:
         count: of the threads; 1 on a GPU, in a thread that is a lane itself, and where torch has one thread:
-            everything is computed by who asks for it.
+            everything is best computed by who asks for it.
+        share: cores of each.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, most: int = MOST) -> None:
         mine = min(torch.get_num_threads(), cores())
-        self.count = 1 if device.type != "cpu" or in_lane() else min(mine, MOST)
-        self._share = mine // self.count
+        self.count = 1 if device.type != "cpu" or in_lane() else max(1, min(mine, MOST, most))
+        self.share = mine // self.count
         self._threads: ThreadPoolExecutor | None = None
 
     def begin(self, work: Callable[[Given], Result], given: Given) -> Callable[[], Result]:
         """Start `work` in a lane; what waits for its result, or raises what went wrong."""
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self.count, "batch", begin_lane, (self._share,))
+            self._threads = ThreadPoolExecutor(self.count, "lane", begin_lane, (self.share,))
         return self._threads.submit(work, given).result
 
     def end(self) -> None:

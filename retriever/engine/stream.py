@@ -109,16 +109,14 @@ def _computed(ready: "Queue[Made]", job: Job[Any]) -> Iterator[Floats]:
     waiting: deque[tuple[Batch[Any], Callable[[], Floats]]] = deque()
     parts: list[tuple[Batch[Any], Floats]] = []
     lanes = Lanes(job.device)
-    first = True
+    first = True  # it is waited for: the arithmetic is settled by it, and by no other
     try:
         while (made := ready.get()) is not None:
             if isinstance(made, BaseException):
                 raise made
             if isinstance(made, Batch):
                 waiting.append((made, _begun(made, job, lanes)))
-                if (
-                    first or len(waiting) > lanes.count
-                ):  # the first settles the arithmetic: always the same one
+                if first or len(waiting) > lanes.count:
                     parts.append(_taken(waiting))
                 first = False
             else:
@@ -132,13 +130,15 @@ def _computed(ready: "Queue[Made]", job: Job[Any]) -> Iterator[Floats]:
 def _begun(batch: Batch[Any], job: Job[Any], lanes: Lanes) -> Callable[[], Floats]:
     """What gives the result of a batch: in a lane if its window has work for all, if not on all cores."""
 
-    def compute(batch: Batch[Any]) -> Callable[[], Floats]:
+    def begin(batch: Batch[Any]) -> Callable[[], Floats]:
         with torch.inference_mode():
             return _fetched(job.compute(batch.on(job.device)))
 
-    if lanes.count == 1 or batch.among < lanes.count:
-        return compute(batch)
-    return lanes.begin(lambda batch: compute(batch)(), batch)
+    def compute(batch: Batch[Any]) -> Floats:
+        return begin(batch)()
+
+    alone = lanes.count == 1 or batch.among < lanes.count
+    return begin(batch) if alone else lanes.begin(compute, batch)
 
 
 def _taken(waiting: "deque[tuple[Batch[Any], Callable[[], Floats]]]") -> tuple[Batch[Any], Floats]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from batch_jobs import job
 
 import aisle
 from aisle import pipeline
@@ -81,3 +82,22 @@ def tea_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         stage()
     return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def events(tea_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the stage knows of the users of `tea_run`, as two files in a folder."""
+    folder = tmp_path_factory.mktemp("events")
+    for part in ("train", "validation"):
+        pl.read_parquet(tea_run / "prepare" / "split" / f"{part}.parquet").write_parquet(
+            folder / f"{part}.parquet"
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tea_run: Path, events: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a job that nothing disturbed."""
+    out = tmp_path_factory.mktemp("plain")
+    job(events, tea_run, out)
+    return out

@@ -1,12 +1,8 @@
-"""The nightly job: the same candidates as the stage, whatever the parts, the source and the faults."""
+"""The nightly job: the same candidates as the stage, whatever the parts and the source."""
 
-import errno
 import gc
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -15,17 +11,13 @@ import fsspec
 import numpy as np
 import polars as pl
 import pytest
+from batch_jobs import USERS, K, found, job, settings_for
 from polars.testing import assert_frame_equal
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-import aisle
-from aisle import memory
-from aisle.batch.job import Request, candidates_for_users
-from aisle.batch.local import local_engine
 from aisle.batch.parts import PartFiles
 from aisle.batch.summary import FEW_IN_STOCK, SEEN_MOST, Summary
-from aisle.batch.work import Work
 from aisle.cli import app
 from aisle.data.buckets import Spilled, read_bucket, spill
 from aisle.data.errors import InputError
@@ -33,45 +25,6 @@ from aisle.data.settings import DataSettings
 from aisle.data.source import EventSource
 from aisle.data.visitors import Visitors
 from aisle.manifest import Manifest
-from aisle.settings import Settings
-from aisle.stage import Done
-
-K = 3
-USERS = 40
-
-
-@pytest.fixture(scope="module")
-def events(tea_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the stage knows of the users of `tea_run`, as two files in a folder."""
-    folder = tmp_path_factory.mktemp("events")
-    for part in ("train", "validation"):
-        pl.read_parquet(tea_run / "prepare" / "split" / f"{part}.parquet").write_parquet(
-            folder / f"{part}.parquet"
-        )
-    return folder
-
-
-def settings_for(part_events: int = 30, k: int = K) -> Settings:
-    return aisle.load_settings(None, [f"candidates.k={k}", f"candidates.part_events={part_events}"])
-
-
-def job(users: Path | str, run: Path, out: Path, **more: object) -> tuple[Done, Summary]:
-    settings = more.pop("settings", None) or settings_for()
-    engine = more.pop("engine", local_engine)
-    request = Request(str(users), run, out, **more)
-    return candidates_for_users(request, settings, engine)
-
-
-def found(out: Path) -> pl.DataFrame:
-    return pl.read_parquet(out / "batch" / "candidates" / "*.parquet").sort("user_id", "rank")
-
-
-@pytest.fixture(scope="module")
-def plain(tea_run: Path, events: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a job that nothing disturbed."""
-    out = tmp_path_factory.mktemp("plain")
-    job(events, tea_run, out)
-    return out
 
 
 def test_the_job_finds_what_the_stage_finds(tea_run: Path, plain: Path) -> None:
@@ -190,44 +143,6 @@ def test_files_without_events_are_named(
     assert told.endswith("colours.parquet")
 
 
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-def test_a_stopped_job_goes_on_behind_its_last_whole_part(
-    tea_run: Path, events: Path, plain: Path, tmp_path: Path
-) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    for path in events.iterdir():
-        (source / path.name).write_bytes(path.read_bytes())
-    asked: list[list[int]] = []
-
-    def stops_after_two(work: Work, parts: list[int]) -> None:
-        asked.append(parts)
-        local_engine(work, parts[:2])
-        raise Killed
-
-    with pytest.raises(Killed):
-        job(source, tea_run, tmp_path / "out", engine=stops_after_two)
-    partial = next((tmp_path / "out" / ".partial").glob("batch-*[!k]"))
-    (PartFiles(partial, 1).candidates).write_bytes(b"rotten")
-    pl.DataFrame({"user_id": ["late"], "item_id": ["i0"], "timestamp": [1_700_000_009]}).write_parquet(
-        source / "late.parquet"
-    )
-
-    def the_rest(work: Work, parts: list[int]) -> None:
-        asked.append(parts)
-        local_engine(work, parts)
-
-    job(source, tea_run, tmp_path / "out", engine=the_rest)
-    assert asked == [[0, 1, 2, 3], [1, 2, 3]]
-    assert_frame_equal(found(tmp_path / "out"), found(plain))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lock", "batch"]
-    _, summary = job(source, tea_run, tmp_path / "out")
-    assert summary.users == USERS + 1
-
-
 def test_only_users_with_new_events_are_asked_again(
     tea_run: Path, events: Path, plain: Path, tmp_path: Path
 ) -> None:
@@ -299,16 +214,6 @@ def test_bad_sources(tea_run: Path, events: Path, tmp_path: Path) -> None:
         job(tmp_path / "nobody.parquet", tea_run, tmp_path / "out")
 
 
-def test_a_file_that_changes_while_it_is_read(events: Path, tmp_path: Path) -> None:
-    path = tmp_path / "events.parquet"
-    path.write_bytes((events / "train.parquet").read_bytes())
-    source = EventSource(str(path))
-    path.write_bytes((events / "validation.parquet").read_bytes())
-    with pytest.raises(InputError, match="has changed"):
-        spill(source.batches(DataSettings(), timed=True, chars=10), tmp_path / "buckets", 2)
-    assert Spilled.read(tmp_path / "buckets") is None
-
-
 def test_all_events_of_a_user_are_in_one_bucket_in_order(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     given = pl.DataFrame(
@@ -344,77 +249,3 @@ def test_from_the_command_line(tea_run: Path, events: Path, tmp_path: Path) -> N
     assert ask("--users", str(events))[0] == 2
     assert ask("--stock", "x.csv")[0] == 2
     assert ask("--users", str(events), "--run", str(tea_run), "--address", "auto")[0] == 2
-
-
-def test_a_kill_at_any_point_loses_no_whole_part(
-    tea_run: Path, events: Path, plain: Path, tmp_path: Path
-) -> None:
-    world = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("batch_crashes.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert world.stdin is not None
-    assert world.stdout is not None
-    out, outcomes, kept = tmp_path / "out", [], {}
-    while not outcomes or outcomes[-1] == "killed":
-        kill_at = 21 + 5 * len(outcomes)  # other steps are cut off each time
-        command = {"users": str(events), "run": str(tea_run), "out": str(out)}
-        world.stdin.write(json.dumps({**command, "kill_at": kill_at, "kill_after": None}) + "\n")
-        world.stdin.flush()
-        outcomes.append(world.stdout.readline().strip())
-        for note in out.glob(".partial/batch-*/notes/*.json"):
-            stamp = note.stat().st_mtime_ns
-            assert kept.setdefault(note.name, stamp) == stamp, "a whole part was done again"
-    world.communicate()
-    assert outcomes[-1] == "finished"
-    assert len(outcomes) > 3
-    assert len(kept) > 1
-    assert_frame_equal(found(out), found(plain))
-
-
-def test_a_full_disk_keeps_what_is_finished(
-    tea_run: Path, events: Path, plain: Path, small_disk: Path
-) -> None:
-    asked = []
-    ballast = small_disk / "ballast"
-
-    def fills_the_disk(work: Work, parts: list[int]) -> None:
-        asked.append(parts)
-        local_engine(work, parts[:2])
-        ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free))
-        local_engine(work, parts[2:])
-
-    def the_rest(work: Work, parts: list[int]) -> None:
-        asked.append(parts)
-        local_engine(work, parts)
-
-    with pytest.raises(OSError, match="No space left") as full:
-        job(events, tea_run, small_disk / "out", engine=fills_the_disk)
-    assert full.value.errno == errno.ENOSPC
-    ballast.unlink()
-    job(events, tea_run, small_disk / "out", engine=the_rest)
-    assert asked == [[0, 1, 2, 3], [2, 3]]
-    assert_frame_equal(found(small_disk / "out"), found(plain))
-
-
-def test_memory_does_not_grow_with_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aisle.data.source.BATCH_ROWS", 1 << 12)
-    ids = pl.Series([f"{row:0500}" for row in range(1 << 12)])
-    rows = {"user_id": ids, "item_id": ids, "kind": "view", "timestamp": 1_700_000_000}
-    some = pl.DataFrame(rows)
-    peaks = []
-    for copies in (2, 40):
-        folder = tmp_path / str(copies)
-        folder.mkdir()
-        with parquet.ParquetWriter(folder / "events.parquet", some.to_arrow().schema) as file:
-            for _ in range(copies):
-                file.write_table(some.to_arrow())
-        memory.reset_peak()
-        batches = EventSource(str(folder)).batches(DataSettings(), timed=True, chars=10)
-        spilled = spill(batches, folder / "buckets", 3, held=1 << 22)
-        peaks.append(memory.peak())
-        assert spilled.events == copies * len(some)
-    assert peaks[1] - peaks[0] < 60 << 20  # the second source is 160 MB

@@ -179,7 +179,7 @@ def test_batches_side_by_side_have_a_core_each_and_keep_their_order(two_cores: N
     made = Job[str](plain.tokenize, compute, CPU, 3, pad=0)
     (found,) = stream(texts, made)
     assert found.tolist() == [[sum(map(ord, text)), 3] for text in texts]
-    assert where == {("batch_0", 1), ("batch_1", 1)}
+    assert where == {("lane_0", 1), ("lane_1", 1)}
     assert torch.get_num_threads() == 2
 
 
