@@ -16,6 +16,11 @@ sys.path.insert(0, str(ROOT / "tests"))  # planted worlds: `from worlds import .
 install_import_hook(["aisle.index", "aisle.retriever"], "beartype.beartype")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are not spelt out: a compressed file holds the time, and all processes must name tests alike."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder with the real data sets; tests that need it are skipped where it is missing."""

@@ -14,6 +14,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from aisle.data.errors import InputError
 from aisle.retriever.arithmetic import in_bf16
 from aisle.retriever.engine.openvino import check_installed, compiled
+from aisle.retriever.engine.packed import can_pack, packed
 from aisle.retriever.engine.speeds import speeds
 from aisle.retriever.pooling import mean_pool
 from aisle.retriever.settings import Arithmetic, Backend, EncoderSettings
@@ -155,7 +156,9 @@ class Reader:
         same = all(
             weights.dtype == dtype for weights in self.model.parameters() if weights.is_floating_point()
         )
-        return TorchRead(without_padding(self.model if same else deepcopy(self.model).to(dtype).eval()))
+        if same and not can_pack(self.model):
+            return TorchRead(without_padding(self.model))
+        return TorchRead(packed(without_padding(deepcopy(self.model).to(dtype).eval())))
 
     def _candidates(self, sample: Tokens) -> list[Arithmetic]:
         """What is faster than float32, fastest first."""
