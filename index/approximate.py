@@ -95,7 +95,7 @@ class ApproximateIndex(FaissIndex):
         short = _short(rows, k, exclude, allow, len(self))
         while len(short):
             some = [exclude[int(query)] for query in short]
-            more = harder(self.faiss, effort)
+            more = harder(self.faiss, effort, k)
             if more is None:
                 left = np.arange(len(self)) if allow is None else np.flatnonzero(allow)
                 scores[short], rows[short] = self._scanned(queries[short], k, some, left)

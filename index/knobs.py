@@ -40,13 +40,17 @@ def parameters(
     return faiss.SearchParameters(**rows)
 
 
-def harder(index: faiss.Index, effort: SearchSettings) -> SearchSettings | None:
-    """Four times as many lists visited, or candidates of a graph; None where all rows are scored as soon."""
+def harder(index: faiss.Index, effort: SearchSettings, k: int) -> SearchSettings | None:
+    """Four times as many lists visited, or candidates of a graph; None where all rows are scored as soon.
+
+    A graph that was asked for `k` rows kept `k` candidates, however few `ef` says: twice as many at least.
+    """
     layer = innermost(index)
     if isinstance(layer, faiss.IndexIVF) and effort.nprobe < layer.nlist:
         return effort.model_copy(update={"nprobe": min(4 * effort.nprobe, layer.nlist)})
-    if isinstance(layer, faiss.IndexHNSW) and 4 * effort.ef <= layer.ntotal // WALKED:
-        return effort.model_copy(update={"ef": 4 * effort.ef})
+    wider = max(4 * effort.ef, 2 * k)
+    if isinstance(layer, faiss.IndexHNSW) and wider <= layer.ntotal // WALKED:
+        return effort.model_copy(update={"ef": wider})
     return None
 
 

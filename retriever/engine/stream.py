@@ -26,7 +26,7 @@ T = TypeVar("T")
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-AHEAD = 4
+AHEAD = 32
 """Batches that are ready before they are computed, at most."""
 
 PATIENCE = 0.1

@@ -212,7 +212,10 @@ def test_a_graph_that_finds_too_few_is_walked_further(monkeypatch):
     rows = index.search(vectors[:50], 30, allow=allow)[1]
     assert (rows != NONE).all()
     assert allow[rows].all()
-    assert harder(index.faiss, SearchSettings(ef=24)) is None, "96 of 6,000 are as dear as all"
+    assert harder(index.faiss, SearchSettings(ef=24), 30) is None, "96 of 6,000 are as dear as all"
+    again = harder(index.faiss, SearchSettings(ef=4), 30)
+    assert again is not None
+    assert again.ef == 60, "16 would be the walk for 30 rows once more"
 
 
 @pytest.mark.parametrize(
