@@ -137,7 +137,8 @@ def pairs(
         def compute(batch: Batch[int]) -> torch.Tensor:
             return head(model.bert.pooler(reader(batch.tokens)))
 
-        job = Job[int](texts.pieces, compute, torch.device("cpu"), encoder.budget, encoder.pad)
+        place = torch.device("cpu")
+        job = Job[int](texts.pieces, compute, place, encoder.budget, encoder.pad, settled=reader.settled)
         return lambda: np.concatenate(list(stream(range(len(said)), job)))
 
     def ours(precision: str, backend: str) -> Any:

@@ -215,7 +215,14 @@ class Encoder:
         def tokenize(window: list[str]) -> Pieces:
             return Pieces(self.ids(window, limit))
 
-        job = Job[str](tokenize, lambda batch: self.read(batch.tokens), self.device, self.budget, self.pad)
+        job = Job[str](
+            tokenize,
+            lambda batch: self.read(batch.tokens),
+            self.device,
+            self.budget,
+            self.pad,
+            settled=self.reader.settled,
+        )
         return stream((text[: limit * CHARS_PER_TOKEN] for text in texts), job)
 
     def read(self, tokens: Mapping[str, Tensor]) -> Float[Tensor, "batch dim"]:

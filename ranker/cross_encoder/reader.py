@@ -240,7 +240,14 @@ def read_pairs(model: PairModel, texts: PairTexts, values: Floats, first: Floats
         numbers = [torch.from_numpy(array[batch.inputs]).to(place) for array in (values, first)]
         return model.joined(reader(batch.tokens), mask_of(batch.tokens), *numbers)
 
-    job = Job[int](lambda some: texts.pieces(pairs[some]), compute, place, encoder.budget, encoder.pad)
+    job = Job[int](
+        lambda some: texts.pieces(pairs[some]),
+        compute,
+        place,
+        encoder.budget,
+        encoder.pad,
+        settled=reader.settled,
+    )
     found = np.empty(len(pairs), np.float32)
     done = 0
     with meter("reading pairs", len(pairs)) as progress:

@@ -100,6 +100,7 @@ class ReviewReader(nn.Module):
             encoder.budget,
             encoder.pad,
             weight=len,
+            settled=reader.settled,
         )
         found = np.empty((len(texts), self.head.out_features), np.float32)
         done = 0

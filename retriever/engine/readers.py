@@ -94,6 +94,10 @@ class Reader:
         LOG.warning("there is a GPU: torch reads with it, instead of %s on the CPU", settings.backend)
         return cls(model, "auto" if settings.precision == "int8" else settings.precision, least=least)
 
+    def settled(self) -> bool:
+        """Whether a batch has been read, so that the next ones are read as it was."""
+        return self._read is not None
+
     def __call__(self, tokens: Tokens) -> States:
         """States, float32, of a batch padded on the right; without attention_mask where none is padded."""
         if self._read is None:

@@ -69,6 +69,7 @@ class Job(Generic[T]):
         budget: tokens of a batch, padding included.
         pad: token that fills up.
         weight: characters of an input; None: not worth counting.
+        settled: whether the first batch need not be computed before all others, which settles the arithmetic.
     """
 
     tokenize: Callable[[list[T]], Pieces]
@@ -77,10 +78,14 @@ class Job(Generic[T]):
     budget: int
     pad: int
     weight: Callable[[T], int] | None = None
+    settled: Callable[[], bool] = lambda: True
 
 
 Made = Batch[Any] | Rows | BaseException | None
 """A batch; the place of each input of a complete window among the distinct ones; an error; the end."""
+
+Begun = tuple[Batch[Any], Callable[[], Floats]]
+"""A batch that is at work, and what waits for its result."""
 
 
 def stream(inputs: Iterable[T], job: Job[T]) -> Iterator[Floats]:
@@ -106,25 +111,35 @@ def stream(inputs: Iterable[T], job: Job[T]) -> Iterator[Floats]:
 
 
 def _computed(ready: "Queue[Made]", job: Job[Any]) -> Iterator[Floats]:
-    waiting: deque[tuple[Batch[Any], Callable[[], Floats]]] = deque()
+    begun: deque[Begun | Rows] = deque()
     parts: list[tuple[Batch[Any], Floats]] = []
     lanes = Lanes(job.device)
-    first = True  # it is waited for: the arithmetic is settled by it, and by no other
+    first = not job.settled()  # it is waited for: the arithmetic is settled by it, and by no other
     try:
         while (made := ready.get()) is not None:
             if isinstance(made, BaseException):
                 raise made
-            if isinstance(made, Batch):
-                waiting.append((made, _begun(made, job, lanes)))
-                if first or len(waiting) > lanes.count:
-                    parts.append(_taken(waiting))
-                first = False
-            else:
-                parts += [_taken(waiting) for _ in range(len(waiting))]
-                yield _assembled(parts)[made]
-                parts = []
+            begun.append((made, _begun(made, job, lanes)) if isinstance(made, Batch) else made)
+            nothing_else = isinstance(made, np.ndarray) and ready.empty()
+            yield from _taken(begun, parts, 0 if first or nothing_else else lanes.count)
+            first = False
+        yield from _taken(begun, parts, 0)
     finally:
         lanes.end()
+
+
+def _taken(
+    begun: "deque[Begun | Rows]", parts: list[tuple[Batch[Any], Floats]], most: int
+) -> Iterator[Floats]:
+    """Wait until no more than `most` batches are at work; the results of windows that are complete then."""
+    while begun and (len(begun) > most or isinstance(begun[0], np.ndarray)):
+        one = begun.popleft()
+        if isinstance(one, np.ndarray):
+            yield _assembled(parts)[one]
+            parts.clear()
+        else:
+            batch, result = one
+            parts.append((batch, result()))
 
 
 def _begun(batch: Batch[Any], job: Job[Any], lanes: Lanes) -> Callable[[], Floats]:
@@ -139,11 +154,6 @@ def _begun(batch: Batch[Any], job: Job[Any], lanes: Lanes) -> Callable[[], Float
 
     alone = lanes.count == 1 or batch.among < lanes.count
     return begin(batch) if alone else lanes.begin(compute, batch)
-
-
-def _taken(waiting: "deque[tuple[Batch[Any], Callable[[], Floats]]]") -> tuple[Batch[Any], Floats]:
-    batch, result = waiting.popleft()
-    return batch, result()
 
 
 def _assembled(parts: list[tuple[Batch[Any], Floats]]) -> Floats:

@@ -165,18 +165,21 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_batches_side_by_side_have_a_core_each_and_keep_their_order(two_cores: None) -> None:
+@pytest.mark.parametrize(("settled", "batches"), [(False, 9), (True, 8)])
+def test_batches_side_by_side_have_a_core_each_and_keep_their_order(
+    settled: bool, batches: int, two_cores: None
+) -> None:
     plain, both, where, begun = job(), threading.Barrier(2), set(), []
 
     def compute(batch: Batch[str]) -> torch.Tensor:
         begun.append(batch.inputs)
-        if len(begun) > 1:  # the first settles the arithmetic, alone
+        if settled or len(begun) > 1:  # the first settles the arithmetic, alone
             both.wait(timeout=30)  # nothing goes on until two of them are at work
         where.add((threading.current_thread().name, torch.get_num_threads()))
         return plain.compute(batch)
 
-    texts = [f"{number:03d}" for number in range(9)]
-    made = Job[str](plain.tokenize, compute, CPU, 3, pad=0)
+    texts = [f"{number:03d}" for number in range(batches)]
+    made = Job[str](plain.tokenize, compute, CPU, 3, pad=0, settled=lambda: settled)
     (found,) = stream(texts, made)
     assert found.tolist() == [[sum(map(ord, text)), 3] for text in texts]
     assert where == {("lane_0", 1), ("lane_1", 1)}
@@ -354,3 +357,26 @@ def test_arithmetic_that_nobody_has(encoder: Encoder) -> None:
         EncoderSettings(precision="int8")
     with pytest.raises(InputError, match="a GPU for"):
         Reader.of(encoder.model, EncoderSettings(precision="fp16"))
+
+
+def test_a_window_begins_while_the_one_before_it_ends(two_cores: None) -> None:
+    """The last batch of the first window is not done before one of the second is at work."""
+    plain, prepared, second = job(), threading.Event(), threading.Event()
+    texts = [f"{number:05d}" for number in range(FIRST + 4)]
+
+    def tokenize(window: list[str]) -> Pieces:
+        if texts[FIRST] in window:
+            prepared.set()
+        return plain.tokenize(window)
+
+    def compute(batch: Batch[str]) -> torch.Tensor:
+        assert prepared.wait(timeout=30)
+        if texts[FIRST] in batch.inputs:
+            second.set()
+        if texts[FIRST - 1] in batch.inputs:
+            assert second.wait(timeout=30)
+        return plain.compute(batch)
+
+    found = list(stream(texts, Job[str](tokenize, compute, CPU, 5 * 64, pad=0)))
+    assert [len(block) for block in found] == [FIRST, 4]
+    assert np.concatenate(found).tolist() == [[sum(map(ord, text)), 5] for text in texts]
