@@ -59,7 +59,8 @@ class EncoderSettings(BaseModel):
     )
     backend: Backend = Field(
         default="torch",
-        description="who computes on a CPU; openvino is faster and needs `pip install 'aisle[openvino]'`",
+        description="who computes on a CPU; openvino is faster on some processors and needs "
+        "`pip install 'aisle[openvino]'`",
     )
 
     @model_validator(mode="after")

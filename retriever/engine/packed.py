@@ -14,6 +14,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.activations import GELUActivation
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.models.bert.modeling_bert import BertIntermediate, BertOutput
 
 ROWS = 2_048
 """Tokens of a batch that weights are laid out for; others are multiplied as well."""
@@ -69,15 +70,22 @@ def _replacement(module: nn.Module) -> nn.Module | None:
     """What computes the same as a module, quicker; None: nothing that is known."""
     if type(module) is nn.Linear:
         return PackedLinear(module)
-    dense = getattr(module, "dense", None)
+    dense: Any = getattr(module, "dense", None)
     if type(dense) is not nn.Linear:
         return None
-    parts = {name for name, _ in module.named_children()}
-    if parts == {"dense", "intermediate_act_fn"} and _is_gelu(module.intermediate_act_fn):
+    if _computes_as(module, BertIntermediate) and _is_gelu(module.intermediate_act_fn):
         return PackedLinear(dense, "gelu")
-    if parts == {"dense", "LayerNorm", "dropout"} and type(module.LayerNorm) is nn.LayerNorm:
+    if _computes_as(module, BertOutput) and type(module.LayerNorm) is nn.LayerNorm:
         return PackedOutput(PackedLinear(dense), module.LayerNorm)
     return None
+
+
+def _computes_as(module: nn.Module, known: type[nn.Module]) -> bool:
+    """Whether a module's `forward` is another's word for word, as transformers copies them between models."""
+    mine, theirs = (getattr(kind.forward, "__code__", None) for kind in (type(module), known))
+    if mine is None or theirs is None:
+        return False
+    return all(getattr(mine, part) == getattr(theirs, part) for part in ("co_code", "co_names", "co_consts"))
 
 
 def _is_gelu(module: Any) -> bool:

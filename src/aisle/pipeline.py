@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from aisle.data.errors import InputError
+from aisle.learning import finetune_stage, pretrain_stage, train_stage
 from aisle.lock import locked
 from aisle.retriever.processes import lead
 from aisle.settings import Settings
@@ -19,13 +20,10 @@ from aisle.stages import Workshop
 from aisle.steps import (
     candidates_stage,
     evaluate_stage,
-    finetune_stage,
     index_stage,
     prepare_stage,
-    pretrain_stage,
     rank_stage,
     ranker_stage,
-    train_stage,
 )
 
 LOG = logging.getLogger(__name__)

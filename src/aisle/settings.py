@@ -113,6 +113,11 @@ def with_values(settings: Settings, values: Mapping[str, object]) -> Settings:
     return _validated(given, ())
 
 
+def plain(settings: BaseModel, exclude: set[str] | None = None) -> dict[str, Any]:
+    """Settings, or a part of them, as JSON holds them."""
+    return dict(json.loads(settings.model_dump_json(exclude=exclude)))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aisle.data.errors import InputError
 from aisle.durable import remove, write_whole
+from aisle.learning import language_model_stages
 from aisle.lock import locked
 from aisle.provenance import digest_of
 from aisle.retriever import processes
@@ -22,7 +23,6 @@ from aisle.settings import Settings, keys, nearest, with_values
 from aisle.settings_text import as_toml
 from aisle.space import Range, Space, Value
 from aisle.stages import Workshop
-from aisle.steps import language_model_stages
 
 if TYPE_CHECKING:
     from optuna import Study

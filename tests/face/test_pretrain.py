@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from aisle import pipeline
 from aisle.cli import app
 from aisle.data.errors import InputError
+from aisle.learning import finetune_stage, train_stage
 from aisle.manifest import Manifest
 from aisle.settings import Settings, load_settings
-from aisle.steps import finetune_stage, train_stage
 
 SMALL = (
     "retriever.pretrain.enabled=true",

@@ -119,6 +119,26 @@ def test_other_models_give_what_they_gave(name: str) -> None:
         assert far(plain, quick, batch(length, padded=True)) < 0.1
 
 
+class Otherwise(nn.Module):
+    """Parts named as BERT's, put together in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense, self.LayerNorm, self.dropout = nn.Linear(8, 8), nn.LayerNorm(8), nn.Dropout()
+
+    def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
+        return input_tensor + self.LayerNorm(self.dense(hidden_states))
+
+
+@needs_packing
+def test_what_only_looks_like_bert_keeps_its_form() -> None:
+    plain, quick = (nn.Sequential(Otherwise()).to(torch.bfloat16).eval() for _ in range(2))
+    quick.load_state_dict(plain.state_dict())
+    inputs = torch.randn(2, 8).to(torch.bfloat16)
+    assert type(packed(quick)[0]) is Otherwise  # type: ignore[index]
+    torch.testing.assert_close(quick[0](inputs, inputs), plain[0](inputs, inputs), rtol=0.02, atol=0.02)
+
+
 def test_float32_stays_as_it_is() -> None:
     model = bert().float()
     assert packed(model) is model

@@ -9,11 +9,11 @@ from worlds import circle_shop
 
 from aisle.data.errors import InputError
 from aisle.data.settings import TextSettings
+from aisle.learning import train_stage
 from aisle.retriever import reporting
 from aisle.retriever.settings import RetrieverSettings
 from aisle.retriever.train import train
 from aisle.settings import load_settings
-from aisle.steps import train_stage
 
 SMALL = RetrieverSettings(
     dim=16,
