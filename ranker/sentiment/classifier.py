@@ -15,12 +15,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.numpy import load_file, save_file
-from scipy.optimize import minimize
-from scipy.special import softmax
 
 from aisle.checksum import file_sha256
 from aisle.data.errors import InputError
 from aisle.durable import write_whole
+from aisle.ranker.sentiment.mixture import Mixture
 from aisle.ranker.sentiment.ngrams import NGrams
 from aisle.ranker.sentiment.reader import ReviewReader
 from aisle.ranker.sentiment.settings import NGramSettings, SentimentSettings
@@ -29,55 +28,6 @@ from aisle.retriever.encoder import Encoder
 
 FACTS = "classifier.json"
 ARRAYS = "classifier.safetensors"
-
-
-class Mixture(BaseModel):
-    """logits = language_model * its logits + ngrams * theirs + bias; probabilities are their softmax.
-
-    Fitted on reviews that neither has learned from, so that the answer is calibrated: it is the scaling of
-    Guo et al. 2017 ("On Calibration of Modern Neural Networks", section 4.2), of two models at once.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    language_model: float
-    ngrams: float
-    bias: tuple[float, ...] = Field(description="of each class")
-
-    def probabilities(
-        self, language_model: NDArray[np.float32], ngrams: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
-        """Of logits (n, classes) of both."""
-        logits = self.language_model * language_model.astype(np.float64) + self.ngrams * ngrams
-        return np.asarray(softmax(logits + np.array(self.bias), axis=1))
-
-
-def fit_mixture(
-    language_model: NDArray[np.float32], ngrams: NDArray[np.float32], labels: NDArray[np.int64]
-) -> Mixture:
-    """The mixture of least log loss; each weight starts at one half and is held there by one review's worth.
-
-    Args:
-        language_model: logits (n, classes).
-        ngrams: logits (n, classes).
-        labels: true classes (n).
-    """
-    both = np.stack([language_model, ngrams]).astype(np.float64)
-    truth = np.eye(both.shape[2])[labels]
-
-    def loss(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights, bias = numbers[:2], numbers[2:]
-        logits = np.tensordot(weights, both, 1) + bias
-        logits -= logits.max(axis=1, keepdims=True)
-        residual = softmax(logits, axis=1) - truth
-        value = (np.log(np.exp(logits).sum(1)) - (logits * truth).sum(1)).sum()
-        pull = np.concatenate([weights - 0.5, bias])
-        slope = np.concatenate([(both * residual).sum((1, 2)), residual.sum(0)])
-        return (value + (pull**2).sum() / 2) / len(labels), (slope + pull) / len(labels)
-
-    start = np.concatenate([[0.5, 0.5], np.zeros(both.shape[2])])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    return Mixture(language_model=found[0], ngrams=found[1], bias=tuple(found[2:].tolist()))
 
 
 class Facts(BaseModel):
@@ -134,7 +84,7 @@ class SentimentClassifier:
         self.reader.encoder.save(folder / "model")
         head = {name: value.detach().cpu().numpy() for name, value in self.reader.head.state_dict().items()}
         arrays = {f"head.{name}": value for name, value in head.items()}
-        counted = {"idf": self.ngrams.idf, "weights": self.ngrams.weights, "bias": self.ngrams.bias}
+        counted = {name: getattr(self.ngrams, name) for name in ("columns", "idf", "weights", "bias")}
         arrays |= {f"ngrams.{name}": np.ascontiguousarray(value) for name, value in counted.items()}
         save_file(arrays, folder / ARRAYS)
         files = [folder / ARRAYS, *(path for path in (folder / "model").rglob("*") if path.is_file())]
@@ -172,5 +122,6 @@ class SentimentClassifier:
         reader = ReviewReader(encoder, len(facts.classes), facts.settings.overlap).to(place)
         heads = {name.removeprefix("head."): arrays[name] for name in arrays if name.startswith("head.")}
         reader.head.load_state_dict({name: torch.from_numpy(value) for name, value in heads.items()})
-        counted = (arrays["ngrams.idf"], arrays["ngrams.weights"], arrays["ngrams.bias"])
-        return cls(reader, NGrams(facts.ngrams, *counted), facts)
+        idf, weights, bias = (arrays[f"ngrams.{name}"] for name in ("idf", "weights", "bias"))
+        columns = arrays.get("ngrams.columns", np.arange(len(idf), dtype=np.int32))  # older ones have all
+        return cls(reader, NGrams(facts.ngrams, columns, idf, weights, bias), facts)

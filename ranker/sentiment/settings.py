@@ -102,11 +102,19 @@ class NGramSettings(BaseModel):
     )
     longest_word: int = Field(default=2, ge=1, description="words of the longest n-gram of words")
     longest_char: int = Field(default=4, ge=1, description="characters of the longest n-gram of characters")
-    features: int = Field(default=2**18, ge=2, description="places that n-grams are hashed to")
+    features: int = Field(
+        default=2**30,
+        ge=2,
+        lt=2**31,
+        description="places that n-grams are hashed to; those that are not used take no room",
+    )
+    least_reviews: int = Field(
+        default=2, ge=1, description="reviews that an n-gram occurs in, at least; rarer ones are left out"
+    )
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        default=(3.0, 10.0, 30.0, 100.0),
+        default=(1.0, 3.0, 10.0, 30.0, 100.0, 300.0),
         min_length=1,
-        description="inverse strengths of the regularisation; validation chooses",
+        description="inverse strengths of the regularisation; validation chooses, for both regressions",
     )
 
 

@@ -11,8 +11,9 @@ from transformers import get_linear_schedule_with_warmup, set_seed
 
 from aisle.data.errors import InputError
 from aisle.data.progress import meter
-from aisle.ranker.sentiment.classifier import Facts, SentimentClassifier, fit_mixture
+from aisle.ranker.sentiment.classifier import Facts, SentimentClassifier
 from aisle.ranker.sentiment.labels import Labelled
+from aisle.ranker.sentiment.mixture import fit_mixture
 from aisle.ranker.sentiment.ngrams import fit_ngrams
 from aisle.ranker.sentiment.quality import measure
 from aisle.ranker.sentiment.reader import ReviewReader

@@ -1,5 +1,6 @@
 """The classifier of reviews on a planted shop, where words say how pleased a buyer is."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,14 @@ import polars as pl
 import pytest
 import torch
 from language_models import tiny_bert
+from safetensors.numpy import load_file, save_file
 
+from aisle.checksum import file_sha256
 from aisle.data.errors import InputError
-from aisle.ranker.sentiment.classifier import ARRAYS, FACTS, SentimentClassifier, fit_mixture
+from aisle.ranker.sentiment.classifier import ARRAYS, FACTS, SentimentClassifier
 from aisle.ranker.sentiment.labels import Labelled, from_labels, from_stars
-from aisle.ranker.sentiment.ngrams import fit_ngrams, log_loss
+from aisle.ranker.sentiment.mixture import fit_mixture
+from aisle.ranker.sentiment.ngrams import NGrams, fit_ngrams, log_loss
 from aisle.ranker.sentiment.quality import measure
 from aisle.ranker.sentiment.reader import ReviewReader
 from aisle.ranker.sentiment.reviews import Columns, table_reviews
@@ -95,6 +99,31 @@ def test_a_folder_gives_the_same_classifier(trained, tmp_path: Path) -> None:
     (tmp_path / "saved" / FACTS).unlink()
     with pytest.raises(InputError, match=FACTS):
         SentimentClassifier.load(tmp_path / "saved")
+
+
+def test_a_folder_from_before_columns_were_kept_loads(trained, tmp_path: Path) -> None:
+    classifier, test = trained
+    rows = test.texts[:20]
+    counted = classifier.ngrams
+    settings = counted.settings.model_copy(update={"features": 4096})
+    every = np.arange(4096, dtype=np.int32)
+    random = np.random.default_rng(0)
+    idf, weights = random.random(4096), random.normal(size=(2, 4096))
+    ngrams = NGrams(settings, every, idf.astype(np.float32), weights.astype(np.float32), counted.bias)
+    before = SentimentClassifier(
+        classifier.reader, ngrams, classifier.facts.model_copy(update={"ngrams": settings})
+    )
+    before.save(tmp_path)
+    arrays = load_file(tmp_path / ARRAYS)
+    del arrays["ngrams.columns"]
+    save_file(arrays, tmp_path / ARRAYS)
+    facts = json.loads((tmp_path / FACTS).read_bytes())
+    facts["checksums"][ARRAYS] = file_sha256(tmp_path / ARRAYS)
+    for kept in (facts["ngrams"], facts["settings"]["ngrams"]):
+        del kept["least_reviews"]
+    (tmp_path / FACTS).write_text(json.dumps(facts))
+    again = SentimentClassifier.load(tmp_path)
+    assert again.probabilities(rows) == pytest.approx(before.probabilities(rows), abs=1e-6)
 
 
 @pytest.fixture(scope="module")
