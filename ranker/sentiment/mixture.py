@@ -12,8 +12,8 @@ Floats = NDArray[np.floating]
 class Mixture(BaseModel):
     """logits = language_model * its logits + ngrams * theirs + bias; probabilities are their softmax.
 
-    Fitted on reviews that neither has learned from, so that the answer is calibrated: it is the scaling of
-    Guo et al. 2017 ("On Calibration of Modern Neural Networks", section 4.2), of two models at once.
+    Fitted on reviews that neither has learned its weights from, so that the answer is calibrated: it is
+    the scaling of Guo et al. 2017 ("On Calibration of Modern Neural Networks", section 4.2), of two at once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

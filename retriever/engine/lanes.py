@@ -5,8 +5,8 @@ Small products of one batch over all cores spend much of their time in waiting f
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
 
@@ -37,12 +37,19 @@ class Lanes:
         self.count = 1 if device.type != "cpu" or in_lane() else max(1, min(mine, MOST, most))
         self.share = mine // self.count
         self._threads: ThreadPoolExecutor | None = None
+        self._begun: list[Future[Any]] = []
 
     def begin(self, work: Callable[[Given], Result], given: Given) -> Callable[[], Result]:
         """Start `work` in a lane; what waits for its result, or raises what went wrong."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.count, "lane", begin_lane, (self.share,))
-        return self._threads.submit(work, given).result
+        future = self._threads.submit(work, given)
+        self._begun = [*(one for one in self._begun if not one.done()), future]
+        return future.result
+
+    def idle(self) -> bool:
+        """Whether all that was begun is done."""
+        return all(one.done() for one in self._begun)
 
     def end(self) -> None:
         """Wait for what is being computed; the rest is not begun."""

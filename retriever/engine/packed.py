@@ -151,7 +151,8 @@ def tiled_attention(
     """
     tokens = query.shape[2]
     plain = key.shape == query.shape == value.shape and not more.get("dropout")
-    causal = more.get("is_causal", getattr(module, "is_causal", True))
+    told = more.get("is_causal")
+    causal = getattr(module, "is_causal", True) if told is None else told
     known = attention_mask is None or attention_mask.dtype == torch.bool
     unusual = any(more.get(name) is not None for name in ("position_bias", "softcap", "s_aux"))
     if not plain or not known or unusual or causal:
@@ -172,7 +173,7 @@ def _batched(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, sca
     q, k, v = (part.reshape(texts * heads, tokens, dim) for part in (query, key, value))
     scores = torch.bmm(q, k.transpose(1, 2)).view(texts, heads, tokens, tokens).float().mul_(scale)
     if mask is not None:
-        scores.masked_fill_(~mask, float("-inf"))
+        scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)  # a token that sees nothing stays finite
     weights = scores.softmax(-1).to(value.dtype).view(texts * heads, tokens, tokens)
     return torch.bmm(weights, v).view(texts, heads, tokens, dim)
 

@@ -197,7 +197,7 @@ class Reader:
             "amx": bool(capabilities.get("amx_bf16")),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
-            "backend": version("openvino") if self.backend == "openvino" else self.backend,
+            "backend": version("openvino") if self.backend == "openvino" else f"{self.backend}, packed",
         }
 
 

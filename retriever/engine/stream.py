@@ -118,6 +118,7 @@ def _computed(ready: "Queue[Made]", job: Job[Any]) -> Iterator[Floats]:
     try:
         while (made := ready.get()) is not None:
             if isinstance(made, BaseException):
+                yield from _taken(begun, parts, 0)
                 raise made
             begun.append((made, _begun(made, job, lanes)) if isinstance(made, Batch) else made)
             nothing_else = isinstance(made, np.ndarray) and ready.empty()
@@ -143,7 +144,7 @@ def _taken(
 
 
 def _begun(batch: Batch[Any], job: Job[Any], lanes: Lanes) -> Callable[[], Floats]:
-    """What gives the result of a batch: in a lane if its window has work for all, if not on all cores."""
+    """What gives the result of a batch: in a lane, or on all cores if they are idle and it is one of few."""
 
     def begin(batch: Batch[Any]) -> Callable[[], Floats]:
         with torch.inference_mode():
@@ -152,7 +153,7 @@ def _begun(batch: Batch[Any], job: Job[Any], lanes: Lanes) -> Callable[[], Float
     def compute(batch: Batch[Any]) -> Floats:
         return begin(batch)()
 
-    alone = lanes.count == 1 or batch.among < lanes.count
+    alone = lanes.count == 1 or (batch.among < lanes.count and lanes.idle())
     return begin(batch) if alone else lanes.begin(compute, batch)
 
 

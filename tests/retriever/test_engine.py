@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from aisle.data.errors import InputError
 from aisle.retriever.encoder import Encoder
 from aisle.retriever.engine import lanes, pieces, readers
+from aisle.retriever.engine import stream as engine
 from aisle.retriever.engine.pieces import ENOUGH, FIRST, MOST, Pieces, batches, in_pieces, windows
 from aisle.retriever.engine.readers import Reader, TorchRead, sample_of
 from aisle.retriever.engine.speeds import kept_at, speeds
@@ -359,15 +361,18 @@ def test_arithmetic_that_nobody_has(encoder: Encoder) -> None:
         Reader.of(encoder.model, EncoderSettings(precision="fp16"))
 
 
-def test_a_window_begins_while_the_one_before_it_ends(two_cores: None) -> None:
+def test_a_window_begins_while_the_one_before_it_ends(
+    two_cores: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The last batch of the first window is not done before one of the second is at work."""
-    plain, prepared, second = job(), threading.Event(), threading.Event()
+    plain, prepared, second, put = job(), threading.Event(), threading.Event(), engine._put
     texts = [f"{number:05d}" for number in range(FIRST + 4)]
 
-    def tokenize(window: list[str]) -> Pieces:
-        if texts[FIRST] in window:
+    def putting(ready: Any, made: Any, left: threading.Event) -> bool:
+        found = put(ready, made, left)
+        if isinstance(made, Batch) and texts[FIRST] in made.inputs:
             prepared.set()
-        return plain.tokenize(window)
+        return found
 
     def compute(batch: Batch[str]) -> torch.Tensor:
         assert prepared.wait(timeout=30)
@@ -377,6 +382,20 @@ def test_a_window_begins_while_the_one_before_it_ends(two_cores: None) -> None:
             assert second.wait(timeout=30)
         return plain.compute(batch)
 
-    found = list(stream(texts, Job[str](tokenize, compute, CPU, 5 * 64, pad=0)))
+    monkeypatch.setattr(engine, "_put", putting)
+    found = list(stream(texts, Job[str](plain.tokenize, compute, CPU, 5 * 64, pad=0)))
     assert [len(block) for block in found] == [FIRST, 4]
     assert np.concatenate(found).tolist() == [[sum(map(ord, text)), 5] for text in texts]
+
+
+def test_windows_that_are_done_come_before_an_error() -> None:
+    texts = words(3 * FIRST + 1)
+
+    def inputs() -> Iterator[str]:
+        yield from texts
+        raise OSError("the file ends too early")
+
+    found: list[Any] = []
+    with pytest.raises(OSError, match="too early"):
+        found.extend(stream(inputs(), job()))
+    assert [len(block) for block in found] == [FIRST, 2 * FIRST]
