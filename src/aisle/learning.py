@@ -52,6 +52,7 @@ def _pretrain(source: Path | tuple[Path, str], out: Path, settings: Settings) ->
     else:
         texts = table_texts(*source)
     pretrain(texts, settings.retriever.encoder, settings.retriever.pretrain, out, seed=settings.seed)
+    _give_memory_back()
 
 
 def finetune_stage(settings: Settings) -> Stage:
@@ -88,6 +89,7 @@ def _finetune(prepare: Path, out: Path, settings: Settings) -> None:
     from aisle.retriever.finetune.job import finetune
 
     finetune(Prepared(prepare), settings.data.text, settings.retriever, out, seed=settings.seed)
+    _give_memory_back()
 
 
 def train_stage(settings: Settings) -> Stage:
@@ -131,6 +133,14 @@ def _train(prepare: Path, out: Path, logs: Path, settings: Settings) -> None:
 
     prepared = Prepared(prepare)
     train(prepared, settings.data.text, settings.retriever, out, seed=settings.seed, logs=logs)
+    _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """What a training has freed and kept for its next step serves nobody after it."""
+    from aisle.retriever.arithmetic import return_freed_memory
+
+    return_freed_memory()
 
 
 def with_language_model(settings: Settings, folders: Folders) -> Settings:
