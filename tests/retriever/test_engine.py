@@ -367,6 +367,7 @@ def test_a_window_begins_while_the_one_before_it_ends(
     """The last batch of the first window is not done before one of the second is at work."""
     plain, prepared, second, put = job(), threading.Event(), threading.Event(), engine._put
     texts = [f"{number:05d}" for number in range(FIRST + 4)]
+    where: list[str] = []
 
     def putting(ready: Any, made: Any, left: threading.Event) -> bool:
         found = put(ready, made, left)
@@ -377,6 +378,7 @@ def test_a_window_begins_while_the_one_before_it_ends(
     def compute(batch: Batch[str]) -> torch.Tensor:
         assert prepared.wait(timeout=30)
         if texts[FIRST] in batch.inputs:
+            where.append(threading.current_thread().name)
             second.set()
         if texts[FIRST - 1] in batch.inputs:
             assert second.wait(timeout=30)
@@ -386,6 +388,7 @@ def test_a_window_begins_while_the_one_before_it_ends(
     found = list(stream(texts, Job[str](plain.tokenize, compute, CPU, 5 * 64, pad=0)))
     assert [len(block) for block in found] == [FIRST, 4]
     assert np.concatenate(found).tolist() == [[sum(map(ord, text)), 5] for text in texts]
+    assert where[0].startswith("lane"), "all cores are not free for it"
 
 
 def test_windows_that_are_done_come_before_an_error() -> None:
