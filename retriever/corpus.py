@@ -15,7 +15,8 @@ from aisle.retriever.texts import history_texts, item_texts
 
 _WORD = re.compile(r"\w+")
 
-KINDS = (".csv", ".tsv", ".parquet", ".jsonl")
+LINES = (".jsonl", ".ndjson", ".json")
+KINDS = (".csv", ".tsv", ".parquet", *LINES)
 """Tables that are read, by the end of their name; `.gz` may follow."""
 
 
@@ -65,8 +66,8 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         if kind == ".parquet":
             return pl.read_parquet(path)
-        if kind == ".jsonl":
-            return pl.read_ndjson(path)
+        if kind in LINES:
+            return pl.read_ndjson(path, infer_schema_length=None)
         return pl.read_csv(path, separator="\t" if kind == ".tsv" else ",", infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         found = f"{path}: {(str(error).splitlines() or [''])[0]}"
